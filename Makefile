@@ -1,0 +1,61 @@
+# The verbs of the project, for people and CI alike. Each installs what it needs first.
+#   make demo [IMAGES=folder PRODUCT=name]   make up   make test   make check
+#   make train PRODUCT=te_head [DATA=folder] [ARGS="--minutes 30"]
+#   make evaluate PRODUCT=te_head [DATA=folder]   make bench
+
+PRODUCT ?= te_head
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+LOCAL := $(PY) -m deploy.local
+
+.PHONY: demo up test check format train evaluate bench install pin clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
+	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- \
+		$(PY) -m deploy.local.demo --product $(PRODUCT) $(if $(IMAGES),--images "$(IMAGES)")
+
+up: export OPICA_GATEWAY_PORT ?= 8080
+up: $(VENV)/serve.done ## the whole line until Ctrl-C
+	@$(LOCAL)
+
+test: $(VENV)/test.done
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/test.done ## lint, format, types
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/test.done
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+train: $(VENV)/train.done ## train, quantise, publish the next release
+	@$(PY) -m training train $(PRODUCT) $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
+	@$(LOCAL) --parts triton --product $(PRODUCT) -- \
+		$(PY) -m training.evaluate $(PRODUCT) $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
+	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m perf.bench $(ARGS)
+
+install: $(VENV)/serve.done
+
+# One virtual environment; a group's file marks that it is in and newer than the pins.
+$(VENV)/%.done: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "installing the packages to $* (once)" >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check --group $* --constraint constraints.txt
+	@touch $@
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -m venv $(VENV) || sh deploy/local/install-venv.sh $(PYTHON) $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check "pip>=25.1" # dependency groups
+
+pin: $(VENV)/test.done ## write every installed version into constraints.txt
+	@$(PY) -m pip freeze | grep -v '^-e\|@ file' | grep -iv '^pip=' | sort -f > constraints.txt
+
+clean: ## remove what runs leave (not data sets, not trained runs)
+	rm -rf var $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,143 @@
+"""Starts the parts in order, each when the one before is healthy; restarts what dies; leaves nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.settings import ROOT
+from opica.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the line."""
+
+    name: str
+    command: Sequence[str]
+    healthy: Callable[[], bool]
+    """asked until it says yes; an exception ends the start with its message"""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    patience_s: float = 90.0
+    after: Callable[[], None] = lambda: None
+    """called once it has ended for good"""
+
+
+class Supervisor:
+    """Owns the processes of the line.
+
+    Args:
+        logs: one file a part, NAME.log, appended to.
+        say: where progress goes.
+    """
+
+    def __init__(self, parts: Sequence[Part], logs: Path, say: Callable[[str], None] = print) -> None:
+        self.parts, self.logs, self.say = parts, logs, say
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.restarts: dict[str, int] = {}
+        self.stopping = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Bring everything up.
+
+        Raises:
+            Unavailable: a part died or stayed unhealthy; the end of its log is in the message.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for part in self.parts:
+            started = time.monotonic()
+            self._launch(part)
+            self._wait_healthy(part)
+            self.say(f"  {part.name:9} up after {time.monotonic() - started:4.1f} s")
+        self.watcher.start()
+
+    def stop(self) -> None:
+        """End every part, last one first: politely, after ten seconds not."""
+        self.stopping.set()
+        if self.watcher.is_alive():
+            self.watcher.join()
+        for part in reversed(self.parts):
+            process = self.running.pop(part.name, None)
+            if process is not None:
+                _end(process)
+                part.after()
+
+    def _launch(self, part: Part) -> None:
+        with (self.logs / f"{part.name}.log").open("ab") as log:
+            self.running[part.name] = subprocess.Popen(
+                list(part.command),
+                env={**os.environ, **part.environment},
+                cwd=ROOT,  # where Python stubs find our packages
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone, and a part ends together with its children
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads of ours hold locks at this point
+            )
+
+    def _wait_healthy(self, part: Part) -> None:
+        deadline = time.monotonic() + part.patience_s
+        while not part.healthy():
+            process = self.running[part.name]
+            if process.poll() is not None:
+                raise Unavailable(f"{part.name} ended with {process.returncode} at start:\n{self._tail(part)}")
+            if time.monotonic() > deadline or self.stopping.is_set():
+                raise Unavailable(f"{part.name} is not healthy after {part.patience_s:.0f} s:\n{self._tail(part)}")
+            time.sleep(0.1)
+
+    def _watch(self) -> None:
+        while not self.stopping.wait(0.5):
+            for part in self.parts:
+                process = self.running[part.name]
+                if process.poll() is None:
+                    continue
+                self.restarts[part.name] = self.restarts.get(part.name, 0) + 1
+                self.say(f"  {part.name} ended with {process.returncode}; starting it again ({self.logs / part.name}.log)")
+                _end(process)  # children of a part that was killed
+                self.stopping.wait(min(10.0, 0.5 * self.restarts[part.name]))
+                if not self.stopping.is_set():
+                    self._launch(part)
+                    try:
+                        self._wait_healthy(part)
+                        self.say(f"  {part.name} is up again")
+                    except Unavailable as error:
+                        self.say(f"  {error}")
+
+    def _tail(self, part: Part, lines: int = 15) -> str:
+        text = (self.logs / f"{part.name}.log").read_text(errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in text[-lines:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its group."""
+    for sign, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and _group_lives(process):
+            time.sleep(0.05)
+    process.wait()
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()  # reap the leader, or the group would seem to live on
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _die_with_parent() -> None:
+    """PR_SET_PDEATHSIG: should the supervisor be killed outright, its parts end too."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)

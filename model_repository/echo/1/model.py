@@ -1,0 +1,1 @@
+from python_backends.echo import TritonPythonModel  # noqa: F401

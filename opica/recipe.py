@@ -1,0 +1,80 @@
+"""Recipes: the limits a part must keep, per defect class, and a request's overrides of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from opica.errors import BadRecipe
+
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ClassLimits(BaseModel):
+    """What is allowed of one defect class. A limit that is absent does not bind; a part *at* a limit is accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ignore_below_um2: Limit = 0.0
+    """Components of a smaller area are reported, but no limit looks at them."""
+    max_length_um: Limit | None = None
+    """Of any one component: its maximum Feret diameter."""
+    max_area_um2: Limit | None = None
+    """Of any one component."""
+    max_total_area_um2: Limit | None = None
+    """Of all components together."""
+    max_count: Annotated[int, Field(ge=0)] | None = None
+    forbidden_regions: tuple[str, ...] = ()
+    """Regions of the product that no component may touch."""
+
+
+Recipe = dict[str, ClassLimits]
+"""Limits by reported class."""
+
+_OVERRIDES = TypeAdapter(dict[str, dict[str, object]])
+
+
+def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping, regions: Sequence[str]) -> Recipe:
+    """A request's recipe: the product's, with the limits that ``overrides`` names replaced.
+
+    Args:
+        overrides: ``{"Contam": {"max_length_um": 30, "max_count": null}}``, as JSON text or parsed; null lifts a limit.
+            Empty text changes nothing.
+        regions: names that ``forbidden_regions`` may use.
+
+    Raises:
+        BadRecipe: no JSON object, unknown class, limit or region, negative limit; all faults in one message.
+    """
+    if isinstance(overrides, (bytes, str)):
+        if not overrides.strip():
+            return dict(recipe)
+        try:
+            overrides = json.loads(overrides)
+        except ValueError as error:
+            raise BadRecipe(f"recipe: not JSON: {error}") from error
+    try:
+        changes = _OVERRIDES.validate_python(overrides)
+    except ValidationError as error:
+        raise BadRecipe('recipe: expected an object of objects, such as {"Contam": {"max_length_um": 30}}') from error
+    result, faults = dict(recipe), []
+    for name, change in changes.items():
+        if name not in recipe:
+            faults.append(f"recipe.{name}: unknown class; this product has {', '.join(recipe)}")
+            continue
+        try:
+            result[name] = ClassLimits.model_validate({**recipe[name].model_dump(), **change})
+        except ValidationError as error:
+            faults += [f"recipe.{name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            continue
+        unknown = set(result[name].forbidden_regions) - set(regions)
+        if unknown:
+            faults.append(
+                f"recipe.{name}.forbidden_regions: unknown region {', '.join(sorted(unknown))}; "
+                f"this product has {', '.join(regions) or 'none'}"
+            )
+    if faults:
+        raise BadRecipe("; ".join(faults))
+    return result
