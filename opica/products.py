@@ -62,6 +62,8 @@ class Product(_Strict):
     classes: Annotated[tuple[ProductClass, ...], Field(min_length=2, max_length=255)]
     regions: tuple[Region, ...] = ()
     recipe: dict[str, ClassLimits]
+    synthetic: bool = False
+    """Photographs of it can be drawn by ``training.synthesis``, so none need be at hand."""
     training: dict[str, Any] = {}
     """Overrides of the paper's training recipe, for ``training/`` to read."""
 

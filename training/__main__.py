@@ -21,7 +21,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train a product's network and publish it as the next release")
     train.add_argument("product")
-    train.add_argument("--data", type=Path, help="folder with manifest.csv (te_head: made when absent)")
+    train.add_argument("--data", type=Path, help="folder with manifest.csv (synthetic products: made when absent)")
     train.add_argument("--run", type=Path, help="folder of this run; the same folder resumes it")
     train.add_argument("--start", help='"imagenet", an .npz with VGG16 blocks 1-4, or a .weights.h5 of an earlier run')
     train.add_argument("--minutes", type=float, help="wall-clock budget, instead of the product's own")
@@ -50,7 +50,7 @@ def run_train(options: argparse.Namespace) -> int:
 
     product = load_product(options.product)
     data = options.data or Path("data") / product.name
-    if options.data is None and product.name == "te_head":
+    if options.data is None and product.synthetic:
         synthesise(data)
     changes = dict(pair.split("=", 1) for pair in options.set)
     if options.minutes is not None:

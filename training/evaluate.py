@@ -115,7 +115,7 @@ def main() -> int:
     try:
         product = load_product(options.product)
         data = options.data or Path("data") / f"{product.name}_test"
-        if options.data is None and product.name == "te_head" and not (data / "manifest.csv").is_file():
+        if options.data is None and product.synthetic and not (data / "manifest.csv").is_file():
             subprocess.run([sys.executable, "-m", "training.synthesis", str(data), *SYNTHETIC], check=True)
         release = Catalogue(Path(os.environ.get("OPICA_REPOSITORY", "model_repository"))).resolve(product.name, options.release)
         inspector = TritonInspector(os.environ.get("OPICA_TRITON", "localhost:8001"))

@@ -96,7 +96,7 @@ def train(product: Product, data: Path, run: Path, recipe: TrainingRecipe, start
 
 
 def synthesise(folder: Path) -> None:
-    """Write the training photographs of te_head unless they are there."""
+    """Write the training photographs of a synthetic product unless they are there."""
     if (folder / "manifest.csv").is_file():
         return
     counts = [word for split, count in SYNTHETIC.items() for word in (f"--{split}", str(count))]

@@ -118,9 +118,7 @@ def main() -> int:
             print(f"gateway   {settings.gateway_url}  (REST: /docs)")
         if "AMQP_URL" in environment:
             print(f"amqp      {environment['AMQP_URL']}")
-        print(
-            f"triton    grpc {settings.triton}, http 127.0.0.1:{settings.triton_http_port}, metrics :{settings.triton_metrics_port}"
-        )
+        print(f"triton    gRPC {settings.triton}, HTTP {settings.triton_http_port}, metrics {settings.triton_metrics_port}")
         print("Ctrl-C ends it", flush=True)
         ended.wait()
         return 0

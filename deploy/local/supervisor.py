@@ -111,9 +111,12 @@ class Supervisor:
                     except Unavailable as error:
                         self.say(f"  {error}")
 
-    def _tail(self, part: Part, lines: int = 15) -> str:
-        text = (self.logs / f"{part.name}.log").read_text(errors="replace").splitlines()
-        return "\n".join(f"    {line}" for line in text[-lines:])
+    def _tail(self, part: Part, lines: int = 8) -> str:
+        """What its log says of the trouble: the last lines that speak of errors, or simply the last."""
+        file = self.logs / f"{part.name}.log"
+        text = file.read_text(errors="replace").splitlines()
+        telling = [line for line in text if line.startswith("E") or "rror" in line] or text
+        return "\n".join(f"    {line[:300]}" for line in [*telling[-lines:], f"(all of it: {file})"])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,82 @@
+"""One real line for all system tests: the real tritonserver, the real RabbitMQ, bridge and gateway as processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clean_environment import clean_environment
+
+from deploy.local.__main__ import PARTS, assemble
+from deploy.local.settings import ROOT, Settings
+from deploy.local.supervisor import Supervisor
+from opica.errors import ConfigurationError
+from opica.releases import Catalogue
+from opica.triton import TritonInspector
+from training.synthesis.photograph import take_photograph
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where the running line is."""
+
+    settings: Settings
+    supervisor: Supervisor
+    environment: dict[str, str]
+    photographs: Path
+    """an allowed image root"""
+
+    @property
+    def inspector(self) -> TritonInspector:
+        return TritonInspector(self.settings.triton)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.settings.repository)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A BMP photograph of each class, by its name."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photographs")
+    found = {}
+    for index, label in enumerate(("good", "Chip", "Contam", "Wirebond", "CopperExp")):
+        found[label] = folder / f"{label}.bmp"
+        Image.fromarray(take_photograph((77, index), label).image).save(found[label])
+    return found
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, Path]) -> Iterator[Line]:
+    var = tmp_path_factory.mktemp("var")
+    roots = photographs["good"].parent
+    settings = Settings.from_environment(clean_environment(var, OPICA_IMAGE_ROOTS=str(roots)))
+    try:
+        parts, environment = assemble(settings, set(PARTS), None)
+    except ConfigurationError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    supervisor = Supervisor(parts, settings.logs)
+    try:
+        supervisor.start()
+        yield Line(settings, supervisor, environment, roots)
+    finally:
+        supervisor.stop()
+        if logs := os.environ.get("OPICA_KEEP_LOGS"):
+            shutil.copytree(settings.logs, logs, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real photographs that lie beside the project on some machines."""
+    folder = ROOT.parent / "shared/data"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/data beside the project: the real photographs are not here")
+    return folder
