@@ -78,7 +78,8 @@ def _server(say: Callable[[str], None]) -> Path:
         _apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
     raise ConfigurationError(
         "no RabbitMQ: none answers at AMQP_URL and rabbitmq-server is not installed. Either set AMQP_URL to a broker, "
-        "or install one (sudo apt-get install rabbitmq-server), or run everything with docker compose up"
+        "or install one (sudo apt-get install rabbitmq-server), or let Docker run one (docker compose up -d --wait, "
+        "then AMQP_URL=amqp://opica:opica@127.0.0.1:5672/)"
     )
 
 
