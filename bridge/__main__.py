@@ -39,7 +39,7 @@ class Settings:
             f"{name} is not set" for name in ("AMQP_URL", "OPICA_IMAGE_ROOTS", "OPICA_MASKS") if not environment.get(name)
         ]
         prefetch = environment.get("OPICA_PREFETCH", "12")
-        if not prefetch.isdigit() or not 1 <= int(prefetch) <= 1000:
+        if not prefetch.isdecimal() or not 1 <= int(prefetch) <= 1000:
             faults.append(f"OPICA_PREFETCH is {prefetch!r}; a number from 1 to 1000 is wanted")
         if faults:
             raise ConfigurationError("bridge: " + "; ".join(faults))
@@ -47,7 +47,7 @@ class Settings:
             amqp_url=environment["AMQP_URL"],
             triton=environment.get("OPICA_TRITON", "localhost:8001"),
             repository=Path(environment.get("OPICA_REPOSITORY", "model_repository")),
-            roots=tuple(Path(root) for root in environment["OPICA_IMAGE_ROOTS"].split(os.pathsep)),
+            roots=tuple(Path(root) for root in environment["OPICA_IMAGE_ROOTS"].split(os.pathsep) if root),
             masks=Path(environment["OPICA_MASKS"]),
             prefetch=int(prefetch),
             prefix=environment.get("OPICA_PREFIX", "opica"),

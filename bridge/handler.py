@@ -111,4 +111,4 @@ def _readable_id(body: bytes) -> str | None:
         identity = json.loads(body)["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return identity if isinstance(identity, str) and len(identity) <= 128 else None
+    return identity if isinstance(identity, str) and len(identity) <= 128 and identity.isprintable() else None

@@ -209,7 +209,9 @@ def _our_error(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, "HTTP error", str(error.detail))
+    response = _problem(error.status_code, "HTTP error", str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _validation_error(_: Request, error: Exception) -> JSONResponse:

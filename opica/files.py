@@ -24,7 +24,10 @@ def read_image_uri(uri: str, roots: Sequence[Path], max_bytes: int = MAX_BYTES) 
         ForbiddenPath: another scheme, outside the roots, absent, no plain file, or too large.
         Unavailable: the storage failed to read it; it may work later.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise ForbiddenPath(f"image: {uri!r} is no URI: {error}") from error
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise ForbiddenPath(f"image: {uri!r} is no local file: URI")
     path = Path(unquote(parts.path))
@@ -41,6 +44,8 @@ def read_image_uri(uri: str, roots: Sequence[Path], max_bytes: int = MAX_BYTES) 
         raise ForbiddenPath(f"image: {path} lies (or links) outside the allowed folders: {allowed}")
     try:
         expected = real.stat()
+        if not stat.S_ISREG(expected.st_mode):  # a folder would open, and then break fdopen
+            raise ForbiddenPath(f"image: {path} is no plain file")
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise ForbiddenPath(f"image: {path} cannot be opened: {error.strerror}") from error

@@ -13,6 +13,7 @@ import io
 import struct
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from opica.errors import BadImage
@@ -21,6 +22,13 @@ from opica.products import Product
 FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """As DALI decodes it: the high byte of 16-bit grey (Pillow clips instead), alpha dropped."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def read_header(data: bytes | memoryview) -> ImageHeader:
     except UnidentifiedImageError as error:
         start = bytes(data[:8])
         raise BadImage(f"image: no {', '.join(FORMATS)} (it begins with {start!r})") from error
-    except (OSError, ValueError, SyntaxError, struct.error, OverflowError) as error:
+    except (OSError, ValueError, TypeError, SyntaxError, struct.error, OverflowError) as error:
         raise BadImage(f"image: broken header: {error}") from error
     if header.width * header.height > MAX_PIXELS:
         raise BadImage(f"image: {header.width}x{header.height} is over the limit of {MAX_PIXELS:,} pixels")

@@ -93,7 +93,7 @@ class Fault(BaseModel):
 class InvalidData(BaseModel):
     """A request that cannot be answered, as it came, and why."""
 
-    inspection_id: str | None
+    inspection_id: str | None = None
     """the request's id, where one could be read"""
     faults: tuple[Fault, ...]
     body: str

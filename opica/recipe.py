@@ -53,7 +53,7 @@ def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping
             return dict(recipe)
         try:
             overrides = json.loads(overrides)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRecipe(f"recipe: not JSON: {error}") from error
     try:
         changes = _OVERRIDES.validate_python(overrides)
@@ -76,5 +76,5 @@ def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping
                 f"this product has {', '.join(regions) or 'none'}"
             )
     if faults:
-        raise BadRecipe("; ".join(faults))
+        raise BadRecipe("; ".join(faults).encode(errors="backslashreplace").decode())
     return result

@@ -105,7 +105,7 @@ class Catalogue:
             return []
         try:
             return [Promotion.model_validate(row) for row in json.loads(file.read_text())]
-        except (ValueError, ValidationError) as error:
+        except (ValueError, TypeError, ValidationError) as error:
             raise ConfigurationError(f"{file}: {error}") from error
 
     def promote(self, product: str, alias: str, release: str, who: str, why: str) -> Promotion:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from opica.images import to_rgb
 from opica.products import Product
 
 
@@ -37,7 +38,7 @@ def overlay(photograph: bytes, mask: np.ndarray, product: Product, opacity: floa
         mask: (H, W) uint8 at network size.
     """
     with Image.open(io.BytesIO(photograph)) as image:
-        canvas = np.asarray(image.convert("RGB")).copy()
+        canvas = np.asarray(to_rgb(image)).copy()
     grown = cv2.resize(mask, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     line = max(1, round(max(canvas.shape) / 700))
     for index, product_class in enumerate(product.classes):

@@ -17,7 +17,7 @@ def preprocess_graph(product: Product, device: str) -> tuple[Any, Any]:
         device: "mixed" decodes and resizes on the GPU (BMP is decoded on the CPU there too), "cpu" needs none.
     """
     encoded = fn.external_source(name=IMAGE.name, dtype=types.UINT8, ndim=1, device="cpu")
-    image = fn.decoders.image(encoded, device=device, output_type=types.RGB)
+    image = fn.decoders.image(encoded, device=device, output_type=types.RGB, adjust_orientation=False)
     size = fn.cast(fn.slice(image.shape(), 0, 2, axes=[0]), dtype=types.INT32, name=SIZE.name)
     height, width, _ = pixels(product).shape
     # antialiased triangle filter, as Pillow's BILINEAR in training

@@ -71,7 +71,7 @@ class Preprocessor:
                 results += self._run([image])
             except RuntimeError as error:
                 self._build()
-                reason = next((line for line in str(error).splitlines() if "rror" in line), str(error))[:200]
+                reason = str(error).partition("encountered:")[2].strip().partition("\n")[0] or str(error)[:200]
                 results.append(BadImage(f"image: cannot be decoded: {reason.strip()}"))
         return results
 

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from opica.errors import DatasetError
+from opica.images import to_rgb
 
 SPLITS = (("train", 0.65), ("validation", 0.80), ("test", 1.0))
 """Name, and the share of a class's groups at which the split ends."""
@@ -107,7 +108,7 @@ def read_image(path: Path, size: tuple[int, int]) -> np.ndarray:
     Pillow's BILINEAR is an antialiased triangle filter, as DALI's ``fn.resize`` is in serving.
     """
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
+        return np.asarray(to_rgb(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def read_mask(sample: Sample, classes: Sequence[str], size: tuple[int, int] | None = None) -> np.ndarray:

@@ -1,0 +1,61 @@
+"""An inspector for tests: no Triton, no network, but the real components and the real rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from opica.components import find_components
+from opica.decision import decide
+from opica.errors import OpicaError
+from opica.images import check_image
+from opica.inspector import Inspection
+from opica.products import load_product
+from opica.readiness import probe
+from opica.recipe import override
+
+
+@dataclass(frozen=True)
+class Call:
+    """What ``FakeInspector.inspect`` was asked."""
+
+    release: str
+    image: bytes
+    recipe: str
+
+
+class FakeInspector:
+    """Sees the same mask on every photograph.
+
+    Args:
+        mask: (H, W) uint8, class indices.
+        sureness: the softmax probability of every pixel, 0..1.
+    """
+
+    def __init__(self, mask: np.ndarray, sureness: float = 1.0) -> None:
+        self.mask, self.sureness = mask, sureness
+        self.calls: list[Call] = []
+        self.failure: OpicaError | None = None
+        """Raised by every inspection while it is set."""
+
+    def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
+        """See ``Inspector``."""
+        self.calls.append(Call(release, image, recipe))
+        if self.failure is not None:
+            raise self.failure
+        product = load_product(release.rsplit("_v", 1)[0])
+        header = check_image(image, product)
+        limits = override(product.recipe, recipe, product.region_names)
+        probabilities = np.full(self.mask.shape, self.sureness)
+        components = find_components(self.mask, probabilities, product, (header.height, header.width))
+        confidence = min((component.confidence for component in components), default=self.sureness)
+        return Inspection(decide(components, limits), self.mask, confidence, infer_ms=1.0)
+
+    def ready(self, release: str) -> bool:
+        """See ``Inspector``."""
+        try:
+            self.inspect(release, probe(release))
+        except OpicaError:
+            return False
+        return True
