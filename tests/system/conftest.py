@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from opica.errors import ConfigurationError
 from opica.releases import Catalogue
 from opica.triton import TritonInspector
 from training.synthesis.photograph import take_photograph
+
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # it reports every attempt to reach a broker that is still starting
 
 
 @dataclass(frozen=True)
