@@ -40,7 +40,7 @@ evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
 		$(PY) -m training.evaluate $(PRODUCT) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
-	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m perf.bench $(ARGS)
+	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
 
 install: $(VENV)/serve.done
 

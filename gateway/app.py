@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.exceptions import HTTPException
 
-from opica.errors import BadInput, BadRecipe, OpicaError, UnknownProduct, UnknownRelease
+from opica.errors import BadInput, ForbiddenPath, OpicaError, UnknownProduct, UnknownRelease
 from opica.files import read_image_uri, write_atomically
 from opica.images import check_image
 from opica.inspector import Inspector
@@ -105,7 +105,10 @@ def create_app(gateway: Gateway) -> FastAPI:
         return data
 
     def picture(uri: str) -> bytes:
-        return read_image_uri(uri, (gateway.images, gateway.masks))
+        try:
+            return read_image_uri(uri, (gateway.images, gateway.masks))
+        except ForbiddenPath as error:
+            raise HTTPException(410, f"this inspection's picture is no longer kept: {uri.rsplit('/', 1)[-1]}") from error
 
     @api.post("/inspections", status_code=201)
     def inspect(
@@ -202,7 +205,7 @@ def _our_error(_: Request, error: Exception) -> JSONResponse:
     kind = type(error).__name__
     if isinstance(error, (UnknownProduct, UnknownRelease)):
         return _problem(404, kind, str(error))
-    if isinstance(error, (BadRecipe, BadInput)):
+    if isinstance(error, BadInput):
         return _problem(422, kind, str(error))
     return _problem(503, kind, str(error))
 

@@ -30,7 +30,7 @@ class Reason(BaseModel):
     def __str__(self) -> str:
         if self.limit == "forbidden_regions":
             return f"{self.code}: {self.label} in {self.measured}"
-        return f"{self.code}: {self.measured:g} > {self.allowed:g}"
+        return f"{self.code}: {self.measured:.10g} > {self.allowed:.10g}"
 
 
 class Decision(BaseModel):

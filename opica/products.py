@@ -86,6 +86,10 @@ class Product(_Strict):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Product:
+        if len(set(self.class_names)) < len(self.classes) or len(set(self.region_names)) < len(self.regions):
+            raise ValueError(f"names stand twice in classes {self.class_names} or regions {self.region_names}")
+        if not 0 < self.aspect[0] <= self.aspect[1]:
+            raise ValueError(f"aspect {self.aspect}: smallest and largest width / height are wanted")
         if set(self.recipe) != set(self.reported_classes):
             raise ValueError(f"recipe has {sorted(self.recipe)}, classes report {sorted(self.reported_classes)}")
         named = {r for c in self.classes for r in c.by_region}

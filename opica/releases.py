@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,10 @@ class Catalogue:
 
         Raises:
             UnknownRelease: the product has no such release.
+            ConfigurationError: the alias reads like a release's name.
         """
+        if re.fullmatch(r".*_v\d+", alias):
+            raise ConfigurationError(f"{alias!r} reads like a release; an alias of that name would hide it")
         target = self.resolve(product, release)
         promotion = Promotion(product=product, alias=alias, release=target.name, who=who, why=why)
         history = [p.model_dump(mode="json") for p in (*self.promotions(), promotion)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Float, MetaData, String, Table, create_engine, event, insert, select
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
+from opica.errors import Unavailable
 from opica.messages import DecisionData
 
 metadata = MetaData()
@@ -44,20 +48,37 @@ class Store:
         metadata.create_all(self.engine)
 
     def add(self, data: DecisionData) -> None:
-        """Record one decision."""
+        """Record one decision.
+
+        Raises:
+            Unavailable: the database is away, locked or full.
+        """
         row = {
             **data.model_dump(include={"product", "release", "decision", "confidence", "head_id", "lot", "image", "mask"}),
             "id": data.inspection_id,
             "created": datetime.now(UTC),
             "data": data.model_dump(mode="json"),
         }
-        with self.engine.begin() as connection:
+        with _translated(), self.engine.begin() as connection:
             connection.execute(insert(inspections), row)
 
     def get(self, inspection_id: str) -> DecisionData | None:
-        with self.engine.connect() as connection:
+        """The decision of that id, if there is one.
+
+        Raises:
+            Unavailable: see ``add``.
+        """
+        with _translated(), self.engine.connect() as connection:
             found: Any = connection.execute(select(inspections.c.data).where(inspections.c.id == inspection_id)).scalar()
         return None if found is None else DecisionData.model_validate(found)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(f"database: {error.orig}") from error
 
 
 def _write_ahead(connection: Any, _: Any) -> None:

@@ -169,3 +169,8 @@ def test_the_history_on_disk_is_plain_json_for_people(catalogue, tmp_path):
     (row,) = json.loads((tmp_path / "aliases.json").read_text())
 
     assert set(row) == {"product", "alias", "release", "who", "why", "when"}
+
+
+def test_an_alias_may_not_read_like_a_release(catalogue):
+    with pytest.raises(ConfigurationError, match="reads like a release"):
+        catalogue.promote("te_head", "te_head_v7", "te_head_v1", who="me", why="mistake")

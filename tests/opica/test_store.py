@@ -3,6 +3,7 @@ from sqlalchemy import select
 
 from opica.components import Component
 from opica.decision import Reason
+from opica.errors import Unavailable
 from opica.messages import DecisionData
 from opica.store import Store, inspections
 
@@ -90,3 +91,12 @@ def test_what_one_searches_by_lies_in_columns_of_its_own(store):
     columns = ("id", "product", "release", "decision", "confidence", "head_id", "lot")
     assert [row[column] for column in columns] == ["part-7", "te_head", "te_head_v1", "reject", 0.75, "H7", "L1"]
     assert row["created"] is not None
+
+
+def test_a_database_that_cannot_be_written_is_unavailable(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'opica.db'}")
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("drop table inspections")
+
+    with pytest.raises(Unavailable, match="inspections"):
+        store.get("x")

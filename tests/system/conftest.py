@@ -20,7 +20,6 @@ from opica.releases import Catalogue
 from opica.triton import TritonInspector
 from training.synthesis.photograph import take_photograph
 
-
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # it reports every attempt to reach a broker that is still starting
 
 
