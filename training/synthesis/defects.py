@@ -75,11 +75,11 @@ def chip(part: Part, random: np.random.Generator) -> np.ndarray:
     else:
         x = left if random.random() < 0.5 else right
         centre, along = np.array([x, random.uniform(top + 20, EDGE_TOP - 70)]), (0.8, 1.0)
-    radius = _log_uniform(random, 9, 40)
-    outline = blob(random, np.zeros(2), radius, random.uniform(1.0, 1.9), 0.55) * along + centre
+    radius = _log_uniform(random, 12, 44)
+    outline = blob(random, np.zeros(2), radius, random.uniform(1.0, 1.9), 0.45) * along + centre
     where = _defect(part.pose.place(outline), part.body)
     facets = cloud(random, 5) * random.uniform(6, 16) + cloud(random, 13) * random.uniform(3, 9)
-    base = np.array([1.0, 1.0, 1.04]) * (random.uniform(48, 82) if random.random() < 0.6 else random.uniform(150, 205))
+    base = np.array([1.0, 1.0, 1.04]) * (random.uniform(42, 74) if random.random() < 0.6 else random.uniform(160, 210))
     _paint(part, where, (facets[..., None] + base).astype(np.float32), random.uniform(0.8, 1.0), 0.7)
     return where
 
@@ -159,6 +159,7 @@ DEFECTS: dict[str, Callable[[Part, np.random.Generator], np.ndarray]] = {
 
 def add_confusers(part: Part, random: np.random.Generator) -> None:
     """What is no defect but looks a little like one: specks below any limit, reflections, stains off the part."""
+    away = ~cv2.dilate(part.body.astype(np.uint8), np.ones((13, 13), np.uint8)).astype(bool)
     for _ in range(random.poisson(5)):
         centre = np.array([random.uniform(0, WIDTH), random.uniform(0, HEIGHT)])
         colour = np.full(3, random.choice([random.uniform(20, 70), random.uniform(190, 250)]))
@@ -169,5 +170,5 @@ def add_confusers(part: Part, random: np.random.Generator) -> None:
         _paint(part, glare, np.array([245, 245, 240.0]), random.uniform(0.06, 0.2), random.uniform(6, 14))
     for _ in range(random.poisson(1.0)):
         centre = np.array([random.uniform(0, WIDTH), random.choice([random.uniform(0, 60), random.uniform(440, HEIGHT)])])
-        stain = _stamp(blob(random, centre, random.uniform(6, 30), random.uniform(1, 2), 0.5)) & ~part.body
+        stain = _stamp(blob(random, centre, random.uniform(6, 30), random.uniform(1, 2), 0.5)) & away
         _paint(part, stain, np.array([90, 84, 78.0]) * random.uniform(0.3, 2.0), random.uniform(0.5, 0.9), 1.2)
