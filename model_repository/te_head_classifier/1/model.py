@@ -1,0 +1,1 @@
+from python_backends.classifier import TritonPythonModel  # noqa: F401

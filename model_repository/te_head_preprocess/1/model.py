@@ -1,0 +1,1 @@
+from python_backends.preprocess import TritonPythonModel  # noqa: F401
