@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opica.products import load_product
-from training.dataset import read_image, read_manifest, split_samples
+from training.dataset import read_manifest, split_samples
 from training.evaluate import evaluate
 
 pytestmark = pytest.mark.system
@@ -35,6 +35,7 @@ def test_the_served_network_is_the_float32_one_but_for_half_a_percent(line, gold
     pytest.importorskip("keras")
     from opica.components import find_components
     from opica.decision import decide
+    from python_backends.preprocess import Preprocessor
     from training.export import load_onnx
 
     product = load_product("te_head")
@@ -43,11 +44,13 @@ def test_the_served_network_is_the_float32_one_but_for_half_a_percent(line, gold
     normalisation = [list(release.normalisation[key]) for key in ("mean", "std")]
     network = load_onnx(folder / "model.onnx", len(product.classes), product.input_size, *normalisation)
 
+    preprocess = Preprocessor(product, max_batch=1, threads=1)  # the same pixels for both: the network is compared
+
     equal = total = 0
     for sample in golden:
         served = line.inspector.inspect(release.name, sample.image.read_bytes())
-        pixels = read_image(sample.image, product.input_size).astype(np.float32)
-        probabilities = network.predict_on_batch(pixels[None])[0]
+        pixels, _ = preprocess([np.fromfile(sample.image, np.uint8)])[0]
+        probabilities = network.predict_on_batch(pixels[None].astype(np.float32))[0]
         mask = probabilities.argmax(axis=-1).astype(np.uint8)
         exact = decide(find_components(mask, probabilities.max(axis=-1), product, (491, 1591)), product.recipe)
         equal += int((mask == served.mask).sum())

@@ -6,7 +6,7 @@ keras = pytest.importorskip("keras")
 from training.batches import Crops  # noqa: E402
 from training.dataset import PixelCache  # noqa: E402
 from training.encoder import load_encoder, vgg16_weights  # noqa: E402
-from training.fit import MacroF1, fit, read_history  # noqa: E402
+from training.fit import MacroF1, fit, read_history, segmentation_loss  # noqa: E402
 from training.metrics import Confusion  # noqa: E402
 from training.recipe import TrainingRecipe  # noqa: E402
 from training.segnet import VGG16_BLOCKS, segnet  # noqa: E402
@@ -51,7 +51,7 @@ def test_every_class_is_aimed_at_equally(squares):
     assert np.mean([mask.any() for mask in masks]) >= 0.5
 
 
-def test_a_fit_learns_stops_at_its_budget_and_goes_on_where_it_was(squares, tmp_path):
+def test_a_fit_stops_at_its_budget_and_goes_on_where_it_was(squares, tmp_path):
     keras.utils.set_random_seed(0)
     first = fit(segnet(2, 0.125, mean=(80, 80, 80), std=(40, 40, 40)), squares, squares, RECIPE, tmp_path, verbose=0)
     more = RECIPE.model_copy(update={"minutes": RECIPE.minutes + 0.1})
@@ -61,8 +61,22 @@ def test_a_fit_learns_stops_at_its_budget_and_goes_on_where_it_was(squares, tmp_
     assert first.history[-1]["elapsed_s"] >= RECIPE.minutes * 60
     assert second.history[: len(first.history)] == first.history
     assert len(second.history) > len(first.history)
-    assert max(row["val_f1"] for row in second.history) > 0.6
     assert read_history(tmp_path) == second.history
+
+
+def test_two_hundred_steps_find_the_squares(squares):
+    keras.utils.set_random_seed(0)
+    model = segnet(2, 0.125, mean=(80, 80, 80), std=(40, 40, 40))
+    model.compile(keras.optimizers.Adam(3e-3), segmentation_loss(2, dice=1.0))
+    crops = Crops(squares, 2, RECIPE, steps=200, seed=0)
+
+    for step in range(200):
+        model.train_on_batch(*crops[step])
+
+    confusion = Confusion(2)
+    for truth, guess in zip(squares.masks, model.predict(squares.images, verbose=0).argmax(axis=-1), strict=True):
+        confusion.add(truth, guess)
+    assert confusion.f1()[1] > 0.8
 
 
 def test_the_metric_of_the_trainer_equals_the_one_of_the_evaluation():
@@ -91,7 +105,7 @@ def test_an_encoder_of_any_width_takes_vgg16_s_filters(width, tmp_path):
 
     kernel = model.get_layer("block1_conv1").get_weights()[0]
     source = arrays["block1_conv1/kernel"][:, :, ::-1]  # VGG16 saw BGR
-    normal = source / np.linalg.norm(source, axis=(0, 1, 2))
+    normal = source / np.sqrt((source**2).sum(axis=(0, 1, 2)))
     for n in range(kernel.shape[-1]):  # each is one of VGG16's, but for its scale
         mine = kernel[..., n] / np.linalg.norm(kernel[..., n])
         assert np.isclose(np.abs((normal * mine[..., None]).sum(axis=(0, 1, 2))).max(), 1, atol=1e-4)

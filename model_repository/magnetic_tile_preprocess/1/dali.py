@@ -9,5 +9,5 @@ from python_backends.pipeline import preprocess_graph
 
 @autoserialize
 @pipeline_def(batch_size=16, num_threads=4, device_id=0)
-def pipeline():
+def pipeline() -> tuple:
     return preprocess_graph(load_product("magnetic_tile"), "mixed")
