@@ -54,7 +54,7 @@ def test_every_class_is_aimed_at_equally(squares):
 def test_a_fit_stops_at_its_budget_and_goes_on_where_it_was(squares, tmp_path):
     keras.utils.set_random_seed(0)
     first = fit(segnet(2, 0.125, mean=(80, 80, 80), std=(40, 40, 40)), squares, squares, RECIPE, tmp_path, verbose=0)
-    more = RECIPE.model_copy(update={"minutes": RECIPE.minutes + 0.1})
+    more = RECIPE.model_copy(update={"minutes": first.history[-1]["elapsed_s"] / 60 + 0.05})
 
     second = fit(segnet(2, 0.125, mean=(80, 80, 80), std=(40, 40, 40)), squares, squares, more, tmp_path, verbose=0)
 
