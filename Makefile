@@ -13,7 +13,7 @@ LOCAL := $(PY) -m deploy.local
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
-	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- \
+	@$(if $(IMAGES),OPICA_IMAGE_ROOTS="$(IMAGES)") $(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- \
 		$(PY) -m deploy.local.demo --product $(PRODUCT) $(if $(IMAGES),--images "$(IMAGES)")
 
 up: export OPICA_GATEWAY_PORT ?= 8080
