@@ -30,7 +30,6 @@ SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 class Row:
     image: Path
     answer: Answer | None
-    elapsed_ms: float
 
 
 def synthetic(folder: Path) -> list[Path]:
@@ -50,14 +49,12 @@ def inspect(images: list[Path], product: str, client: Client, console: Console, 
             Request(source="opica/demo", data=RequestData(image=image.resolve().as_uri(), product=product, head_id=image.stem))
         ]
     }
-    sent: dict[str, float] = {}
     answers: dict[str, tuple[Answer, float]] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     started = time.perf_counter()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("inspecting", total=len(requests))
         for request, _ in requests.values():
-            sent[request.id] = time.perf_counter()
             client.send(request)
         deadline = time.monotonic() + patience_s
         while len(answers) < len(requests) and time.monotonic() < deadline:
@@ -68,10 +65,7 @@ def inspect(images: list[Path], product: str, client: Client, console: Console, 
                     progress.advance(task)
                     deadline = time.monotonic() + patience_s
     elapsed = max((when for _, when in answers.values()), default=time.perf_counter()) - started
-    return [
-        Row(image, *((answers[i][0], (answers[i][1] - sent[i]) * 1000) if i in answers else (None, 0.0)))
-        for i, (_, image) in requests.items()
-    ], elapsed
+    return [Row(image, answers[i][0] if i in answers else None) for i, (_, image) in requests.items()], elapsed
 
 
 def table(rows: list[Row]) -> Table:
