@@ -1,0 +1,1 @@
+from python_backends.segnet import TritonPythonModel  # noqa: F401
