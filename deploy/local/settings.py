@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,24 @@ ROOT = Path(__file__).resolve().parents[2]
 """The project's folder."""
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port nobody listens on now, and that nobody gets by chance before we do.
+
+    Not one of those that the kernel hands to outgoing connections: any of this machine's could take it in between.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)  # below net.ipv4.ip_local_port_range
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 @dataclass(frozen=True)
