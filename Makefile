@@ -1,15 +1,16 @@
 # The verbs of the project, for people and CI alike. Each installs what it needs first.
 #   make demo [IMAGES=folder PRODUCT=name]   make up   make test   make check
 #   make train PRODUCT=te_head [DATA=folder] [ARGS="--minutes 30"]
-#   make evaluate PRODUCT=te_head [DATA=folder]   make bench
+#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make throughput   make chaos [N=10000]
 
 PRODUCT ?= te_head
+N ?= 10000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
 LOCAL := $(PY) -m deploy.local
 
-.PHONY: demo up test check format train evaluate bench install pin clean
+.PHONY: demo up test check format train evaluate bench throughput chaos install pin clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
@@ -41,6 +42,14 @@ evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
 
 bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
 	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
+
+throughput: export OPICA_REPOSITORY := var/null
+throughput: $(VENV)/serve.done ## the bridge alone: an ensemble whose model costs nothing
+	@$(PY) -m perf.null_release $(OPICA_REPOSITORY) >/dev/null
+	@$(LOCAL) --parts triton,rabbitmq,bridge -- $(PY) -m deploy.local.throughput $(ARGS)
+
+chaos: $(VENV)/serve.done ## kill every part under load; count what was lost
+	@$(PY) -m deploy.local.chaos --number $(N) $(ARGS)
 
 install: $(VENV)/serve.done
 

@@ -10,9 +10,11 @@ from pika.exceptions import AMQPError
 from bridge.connection import Publisher, connect
 from bridge.topology import Topology
 from opica.errors import Unavailable
-from opica.messages import DecisionEvent, InvalidEvent, Request
+from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request
 
-Answer = DecisionEvent | InvalidEvent
+_KINDS: dict[str, type[Answer]] = {
+    kind.model_fields["type"].default: kind for kind in (DecisionEvent, ExpiredEvent, InvalidEvent)
+}
 
 
 class Client:
@@ -28,7 +30,7 @@ class Client:
         self.channel = self.consuming.channel()
         topology.declare(self.channel)
         self.queue = str(self.channel.queue_declare("", exclusive=True).method.queue)
-        for key in ("decision.#", "invalid.#"):
+        for key in ("decision.#", "expired.#", "invalid.#"):
             self.channel.queue_bind(self.queue, topology.exchange, key)
         self.publisher = Publisher(self.publishing, topology.exchange)
 
@@ -38,7 +40,7 @@ class Client:
         Raises:
             Unavailable: it has not.
         """
-        self.publisher.publish(f"request.{request.data.product}", request)
+        self.publisher.publish(f"request.{request.data.priority}.{request.data.product}", request)
 
     def receive(self, timeout_s: float) -> Iterator[Answer]:
         """Answers that arrive, until none has for ``timeout_s``."""
@@ -46,8 +48,7 @@ class Client:
             for method, properties, body in self.channel.consume(self.queue, auto_ack=True, inactivity_timeout=timeout_s):
                 if method is None or properties is None or body is None:
                     return
-                kind = InvalidEvent if json.loads(body)["type"] == "opica.inspection.invalid.v1" else DecisionEvent
-                yield kind.model_validate_json(body)
+                yield _KINDS[json.loads(body)["type"]].model_validate_json(body)
         except (AMQPError, OSError) as error:
             raise Unavailable(f"amqp: lost the broker: {error}") from error
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
+from bridge.topology import Topology
 from opica.errors import Unavailable
 from opica.messages import CONTENT_TYPE, CloudEvent
 
@@ -25,6 +28,32 @@ def connect(url: str, timeout_s: float = 5.0) -> pika.BlockingConnection:
     except (AMQPError, OSError) as error:
         where = f"{parameters.host}:{parameters.port}"
         raise Unavailable(f"amqp: no broker answers at {where}: {type(error).__name__} {error}") from error
+
+
+def declare(brokers: Sequence[pika.URLParameters], topology: Topology) -> None:
+    """Have the first broker that lets us in agree to the topology; a cluster's nodes share it.
+
+    Raises:
+        Unavailable: none lets us in.
+        ConfigurationError: it holds another one under these names.
+    """
+    faults = []
+    for broker in brokers:
+        try:
+            connection = pika.BlockingConnection(broker)
+        except (AMQPError, OSError) as error:
+            faults.append(f"{broker.host}:{broker.port}: {type(error).__name__} {error}")
+            continue
+        try:
+            topology.declare(connection.channel())
+        except (AMQPError, OSError) as error:
+            faults.append(f"{broker.host}:{broker.port}: {type(error).__name__} {error}")
+            continue
+        finally:
+            if connection.is_open:
+                connection.close()
+        return
+    raise Unavailable(f"amqp: no broker lets us in: {'; '.join(faults)}")
 
 
 def answers(url: str) -> bool:

@@ -1,162 +1,290 @@
-"""The loop: deliveries in, outcomes to publish, acks out. Two connections, bounded work in flight.
+"""The loop: deliveries in, outcomes published, acknowledgements out. Two connections, bounded work in flight.
 
-The consuming connection belongs to the main thread, the publishing one to a thread of its own: a memory alarm
-blocks publishers only, and a slow confirm delays no heartbeat. Handlers run in a pool; a delivery is acknowledged
-only after the broker has confirmed its answer, so whatever dies, the request is delivered again.
+A delivery is acknowledged only after the broker has confirmed what became of it, so whatever dies, the request is
+delivered again. Consuming and publishing have a connection each: a memory alarm blocks publishers only.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
-import queue
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from typing import Any, Literal, Protocol
 
 import pika
-from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
-from pika.spec import Basic
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from bridge.connection import Publisher, connect
-from bridge.handler import Decided, Handler, Invalid, Outcome, Retry
-from bridge.topology import Topology
+from bridge.amqp import Delivery, Link, Publisher
+from bridge.connection import declare
+from bridge.handler import SOURCE, Handler
+from bridge.operation.telemetry import Tracing, inspection
+from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry, about
+from bridge.topology import PRIORITIES, Topology, delay_s
 from opica.errors import Unavailable
+from opica.messages import CloudEvent, StatusData, StatusEvent
 
 log = logging.getLogger("bridge")
 
+ATTEMPT = "x-opica-attempt"
+WHY = "x-opica-why"
+STATUS_EVERY_S = 10.0
+
+
+class Observer(Protocol):
+    """Who wants to know what happens (``bridge.observer.LineObserver``)."""
+
+    def taken(self) -> None:
+        """A delivery is being worked on."""
+        ...
+
+    def let_go(self) -> None:
+        """It no longer is."""
+        ...
+
+    def settled(self, outcome: Outcome, key: str, publish_s: float, dead: bool) -> None:
+        """An outcome was published and its request, which came under ``key``, acknowledged."""
+        ...
+
+    def reconnecting(self) -> None:
+        """The broker went away."""
+        ...
+
 
 @dataclass(frozen=True)
-class _Answer:
-    tag: int
-    outcome: Outcome
+class Limits:
+    prefetch: int = 12
+    """requests worked on at a time; enough to keep the ensemble's batches full"""
+    attempts: int = 20
+    """how often a request is tried before it is dead-lettered"""
+    drain_s: float = 25.0
+    """how long a stop waits for what is in flight"""
 
 
 class Bridge:
     """Consumes until ``stop``; one object per process.
 
     Args:
-        prefetch: requests in flight at most; enough to keep the ensemble's batches full.
+        brokers: tried in turn; a cluster's nodes.
+        health: does a real inference pass, by Triton's address?
     """
 
-    def __init__(self, url: str, topology: Topology, handler: Handler, prefetch: int) -> None:
-        self.url, self.topology, self.handler, self.prefetch = url, topology, handler, prefetch
-        self.stopping = threading.Event()
+    def __init__(
+        self,
+        brokers: Sequence[pika.URLParameters],
+        topology: Topology,
+        handler: Handler,
+        limits: Limits,
+        observer: Observer,
+        tracing: Tracing,
+        health: Callable[[], dict[str, bool]] = dict,
+    ) -> None:
+        self.brokers, self.topology, self.handler, self.limits = brokers, topology, handler, limits
+        self.observer, self.tracing, self.health = observer, tracing, health
+        self.stopping = asyncio.Event()
+        self.state: Literal["starting", "consuming", "draining", "stopped"] = "starting"
+        self.fault: str | None = "not connected yet"
+        self.counts: Counter[str] = Counter()
+        self.in_flight = 0
+        self.session: _Session | None = None
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Serve until stopped, reconnecting with growing pauses when the broker goes away."""
-        pauses = Retrying(
+        again = AsyncRetrying(
             wait=wait_random_exponential(multiplier=0.2, max=5),
-            retry=retry_if_result(lambda _: not self.stopping.is_set()),
-            sleep=self.pause,
+            retry=retry_if_exception_type((Unavailable, AMQPError, OSError)),
+            sleep=self._pause,
+            before_sleep=lambda attempt: self._lost(attempt.outcome.exception() if attempt.outcome else None),
         )
-        pauses(self._serve_once)
+        while not self.stopping.is_set():
+            await again(self._serve)
+        self.state = "stopped"
 
     def stop(self) -> None:
+        """Take no more, finish what is in flight within ``drain_s``, give the rest back."""
         self.stopping.set()
 
-    def pause(self, seconds: float) -> None:
-        """Sleep, unless we are to stop."""
-        self.stopping.wait(seconds)
+    async def publish(self, key: str, event: CloudEvent) -> None:
+        """Publish beside the answers: alerts, status. Raises: Unavailable."""
+        if self.session is None:
+            raise Unavailable(f"amqp: {self.fault}")
+        await self.session.publisher.publish(self.topology.exchange, key, event.encode(), event.id)
 
-    def _serve_once(self) -> None:
-        try:
-            consuming, publishing = connect(self.url), connect(self.url)
-        except Unavailable as error:
-            log.warning("%s; trying again", error)
+    async def depth(self, queue: str) -> int:
+        """Messages waiting in a queue. Raises: Unavailable."""
+        if self.session is None:
+            raise Unavailable(f"amqp: {self.fault}")
+        return await self.session.publishing.depth(queue)
+
+    async def _serve(self) -> None:
+        if self.stopping.is_set():
             return
-        session = _Session(self, consuming, publishing)
+        await asyncio.to_thread(declare, self.brokers, self.topology)  # a broker may come back empty
+        consuming = await Link.open(self.brokers)
         try:
-            session.serve()
-        except (AMQPError, OSError, Unavailable) as error:
-            log.warning("lost the broker (%s); reconnecting, unanswered requests come again", error or type(error).__name__)
+            publishing = await Link.open(self.brokers)
+            try:
+                self.session = _Session(self, consuming, publishing, await Publisher.open(publishing))
+                await self.session.serve()
+            finally:
+                self.session = None
+                await publishing.close()
         finally:
-            session.close()
+            await consuming.close()
+
+    def _lost(self, error: BaseException | None) -> None:
+        self.fault, self.state = str(error), "starting"
+        self.observer.reconnecting()
+        log.warning("%s; trying again, unanswered requests come again", self.fault)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless we are to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
 
 
 class _Session:
     """What lives as long as one pair of connections: delivery tags mean nothing beyond it."""
 
-    def __init__(self, bridge: Bridge, consuming: pika.BlockingConnection, publishing: pika.BlockingConnection) -> None:
-        self.bridge, self.consuming, self.publishing = bridge, consuming, publishing
-        self.answers: queue.SimpleQueue[_Answer | None] = queue.SimpleQueue()
-        self.broken = threading.Event()
-        self.pool = ThreadPoolExecutor(bridge.prefetch, thread_name_prefix="handler")
-        self.channel: BlockingChannel = consuming.channel()
-        bridge.topology.declare(self.channel)
-        self.publisher = Publisher(publishing, bridge.topology.exchange)
-        self.publishing_thread = threading.Thread(target=self._publish_answers, name="publisher", daemon=True)
+    def __init__(self, bridge: Bridge, consuming: Link, publishing: Link, publisher: Publisher) -> None:
+        self.bridge, self.consuming, self.publishing, self.publisher = bridge, consuming, publishing, publisher
+        self.waiting: asyncio.PriorityQueue[tuple[int, int, Delivery]] = asyncio.PriorityQueue()
+        self.order = itertools.count()
+        self.ranks = {f"{bridge.topology.requests(priority)}": rank for rank, priority in enumerate(PRIORITIES)}
 
-    def serve(self) -> None:
-        self.publishing_thread.start()
-        self.channel.basic_qos(prefetch_count=self.bridge.prefetch)
-        self.channel.basic_consume(self.bridge.topology.requests, self._delivered)
-        log.info("consuming %s, %d in flight", self.bridge.topology.requests, self.bridge.prefetch)
-        while not self.bridge.stopping.is_set() and not self.broken.is_set():
-            self.consuming.process_data_events(time_limit=0.2)
+    async def serve(self) -> None:
+        """Until the bridge stops.
 
-    def close(self) -> None:
-        """Finish what is in flight (its answers are published and acknowledged), give the rest back."""
-        self.pool.shutdown(wait=True, cancel_futures=True)
-        self.answers.put(None)
-        if self.publishing_thread.is_alive():
-            self.publishing_thread.join(timeout=30)
-        for connection in (self.consuming, self.publishing):
-            try:
-                if connection is self.consuming and connection.is_open:
-                    connection.process_data_events(time_limit=0)  # the last acknowledgements
-                connection.close()
-            except (AMQPError, OSError):
-                log.debug("a connection was already gone")
-
-    def _delivered(self, _: BlockingChannel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
-        origin = f"{method.exchange}/{method.routing_key} {properties.app_id or ''}".strip()
-        self.pool.submit(self._handle, method.delivery_tag, body, origin)
-
-    def _handle(self, tag: int, body: bytes, origin: str) -> None:
-        """Handle, patiently: our own trouble is tried again here before the broker is bothered."""
-
-        def report(state: RetryCallState) -> None:
-            outcome = state.outcome.result() if state.outcome else None
-            log.warning("trying again in %.1f s: %s", state.upcoming_sleep, getattr(outcome, "why", ""))
-
-        attempts = Retrying(
-            retry=retry_if_result(lambda outcome: isinstance(outcome, Retry) and not self.bridge.stopping.is_set()),
-            wait=wait_random_exponential(multiplier=0.25, max=8),
-            stop=stop_after_attempt(8),
-            sleep=self.bridge.pause,
-            before_sleep=report,
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else Retry("no outcome"),
-        )
+        Raises:
+            Unavailable: a connection went away.
+        """
+        bridge = self.bridge
+        consumers = [
+            # one consumer a priority: those that wait here are taken up in that order
+            await self.consuming.consume([queue], bridge.limits.prefetch, lambda d, rank=rank: self._arrived(rank, d))  # type: ignore[misc]
+            for queue, rank in self.ranks.items()
+        ]
+        workers = [asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(bridge.limits.prefetch)]
+        status = asyncio.create_task(self._tell_status(), name="status")
+        stopping = asyncio.create_task(bridge.stopping.wait(), name="stopping")
+        bridge.state, bridge.fault = "consuming", None
+        log.info("consuming %s, %d in flight", ", ".join(self.ranks), bridge.limits.prefetch)
         try:
-            outcome = attempts(self.bridge.handler.handle, body, origin)
+            ends: list[asyncio.Future[Any]] = [stopping, self.consuming.closed, self.publishing.closed, *workers]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for consumer in consumers:
+                consumer.cancel()
+            if bridge.stopping.is_set():
+                await self._drain()
+            self.consuming.demand_open()
+            self.publishing.demand_open()
+            for worker in workers:
+                if worker.done() and not worker.cancelled():
+                    worker.result()
+        finally:
+            await _end([*workers, status, stopping])
+
+    def _arrived(self, rank: int, delivery: Delivery) -> None:
+        self.waiting.put_nowait((rank, next(self.order), delivery))
+
+    async def _work(self) -> None:
+        while True:
+            _, _, delivery = await self.waiting.get()
+            if self.bridge.stopping.is_set():
+                delivery.give_back()
+                continue
+            self.bridge.in_flight += 1
+            self.bridge.observer.taken()
+            try:
+                await self._process(delivery)
+            finally:
+                self.bridge.in_flight -= 1
+                self.bridge.observer.let_go()
+
+    async def _process(self, delivery: Delivery) -> None:
+        origin = f"{delivery.exchange}/{delivery.key} {delivery.properties.app_id or ''}".strip()
+        try:
+            outcome = await self.bridge.handler.handle(delivery.body, origin)
         except Exception:  # a defect of ours must not lose the request
             log.exception("the handler failed")
-            outcome = Retry("the handler failed")
-        self.answers.put(_Answer(tag, outcome))
+            outcome = Retry(None, "Defect", "the handler failed; see the log")
+        started = time.perf_counter()
+        identity, trace = about(outcome)
+        with inspection(identity or "unknown"), self.bridge.tracing.span("publish", trace, "producer"):
+            verdict = await self._publish(outcome, delivery)
+        delivery.ack()
+        self.bridge.counts[verdict] += 1
+        self.bridge.observer.settled(outcome, delivery.key, time.perf_counter() - started, dead=verdict == "dead")
 
-    def _publish_answers(self) -> None:
-        while (answer := self.answers.get()) is not None:
-            try:
-                settle = self._settle(answer)
-                self.consuming.add_callback_threadsafe(settle)
-            except (Unavailable, AMQPError, OSError) as error:
-                log.warning("%s", error)
-                self.broken.set()
-                return
+    async def _publish(self, outcome: Outcome, delivery: Delivery) -> str:
+        """Publish what became of a request; returns once the broker holds it.
 
-    def _settle(self, answer: _Answer) -> partial[None]:
-        """Publish the answer; give back what to do with the delivery on the connection's own thread."""
-        match answer.outcome:
-            case Decided(event):
-                self.publisher.publish(f"decision.{event.data.product}", event)
-                return partial(self.channel.basic_ack, answer.tag)
+        Raises:
+            Unavailable: it does not, and the request is still unacknowledged.
+        """
+        topology = self.bridge.topology
+        match outcome:
+            case Decided(_, event, replayed):
+                await self._answer(f"decision.{event.data.product}", event)
+                return "replayed" if replayed else "decided"
+            case Expired(_, event):
+                await self._answer(f"expired.{event.data.product}", event)
+                return "expired"
             case Invalid(event):
                 log.warning("invalid %s: %s", event.data.inspection_id, "; ".join(f.problem for f in event.data.faults))
-                self.publisher.publish("invalid", event)
-                return partial(self.channel.basic_ack, answer.tag)
-            case Retry(why):
-                log.warning("given back to the broker: %s", why)
-                return partial(self.channel.basic_reject, answer.tag, requeue=True)
+                await self._answer("invalid", event)
+                return "invalid"
+            case Retry(_, _, why):
+                attempt = _attempt(delivery) + 1
+                dead = attempt >= self.bridge.limits.attempts
+                exchange = topology.dead if dead else topology.delay(delay_s(attempt))
+                log.warning("attempt %d: %s; %s", attempt, why, "dead-lettered" if dead else f"again in {delay_s(attempt)} s")
+                # without the broker's own x-death header, whose cycle check would drop the message the second time
+                headers = {ATTEMPT: attempt, WHY: why[:1000]}
+                identity = delivery.properties.message_id or ""
+                await self.publisher.publish(exchange, delivery.key, delivery.body, identity, headers)
+                return "dead" if dead else "retried"
+
+    async def _answer(self, key: str, event: CloudEvent) -> None:
+        await self.publisher.publish(self.bridge.topology.exchange, key, event.encode(), event.id)
+
+    async def _drain(self) -> None:
+        self.bridge.state = "draining"
+        log.info("draining %d in flight", self.bridge.in_flight)
+        try:
+            async with asyncio.timeout(self.bridge.limits.drain_s):
+                while self.bridge.in_flight or not self.waiting.empty():
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            log.warning("%d still in flight after %.0f s: given back", self.bridge.in_flight, self.bridge.limits.drain_s)
+
+    async def _tell_status(self) -> None:
+        while True:
+            data = StatusData(
+                bridge=f"{socket.gethostname()}:{os.getpid()}",
+                state=self.bridge.state,
+                in_flight=self.bridge.in_flight,
+                outcomes=dict(self.bridge.counts),
+                tritons=self.bridge.health(),
+            )
+            await self._answer("status.bridge", StatusEvent(source=SOURCE, data=data))
+            await asyncio.sleep(STATUS_EVERY_S)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _attempt(delivery: Delivery) -> int:
+    """How often it was tried before; hostile headers count as never."""
+    value = delivery.headers.get(ATTEMPT, 0)
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -9,16 +9,22 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from gateway.app import Gateway, create_app
+from opica.balancer import Balancer
 from opica.releases import Catalogue
 from opica.store import Store
 from opica.triton import TritonInspector
+
+SLOTS = 8
+"""uploads on their way to one Triton through shared memory; more go over gRPC"""
 
 
 def main() -> None:
     environment = os.environ
     var = Path(environment.get("OPICA_VAR", "var"))
     gateway = Gateway(
-        inspector=TritonInspector(environment.get("OPICA_TRITON", "localhost:8001")),
+        inspector=Balancer(
+            environment.get("OPICA_TRITON", "localhost:8001"), lambda address: TritonInspector(address, slots=SLOTS)
+        ),
         store=Store(environment.get("OPICA_DATABASE", f"sqlite:///{var.resolve() / 'opica.db'}")),
         catalogue=Catalogue(Path(environment.get("OPICA_REPOSITORY", "model_repository"))),
         images=var / "images",

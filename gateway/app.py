@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,19 +15,21 @@ from fastapi import APIRouter, FastAPI, File, Form, Request, Response, UploadFil
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from opica.errors import BadInput, ForbiddenPath, OpicaError, UnknownProduct, UnknownRelease
 from opica.files import read_image_uri, write_atomically
 from opica.images import check_image
 from opica.inspector import Inspector
-from opica.messages import DecisionData
+from opica.messages import DecisionData, DecisionEvent, RequestData
 from opica.products import Product, load_product, product_names
 from opica.recipe import override
 from opica.releases import Catalogue, Release
 from opica.rendering import mask_from_png, mask_to_png, overlay_png
-from opica.store import Store
+from opica.store import Recorded, Store
 
+DESCRIPTION = "Optical inspection: photograph in, explained decision out."
 PROBLEM = "application/problem+json"
 MEDIA_TYPES = {"BMP": "image/bmp", "PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff"}
 MAX_UPLOAD = 64 * 1024 * 1024
@@ -46,11 +50,16 @@ class Gateway:
         self.images.mkdir(parents=True, exist_ok=True)
         self.masks.mkdir(parents=True, exist_ok=True)
 
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        yield
+        await self.inspector.close()
+
     def served(self) -> list[str]:
         """The release that decides, of every product that has one."""
         return [release for aliases in self.catalogue.aliases().values() if (release := aliases.get("champion"))]
 
-    def inspect(
+    async def inspect(
         self, photograph: bytes, product: Product, release: Release, recipe: str, head_id: str | None, lot: str | None
     ) -> DecisionData:
         """Inspect, keep photograph and mask, record.
@@ -60,14 +69,14 @@ class Gateway:
         """
         started = time.perf_counter()
         override(product.recipe, recipe, product.region_names)
-        header = check_image(photograph, product)
+        header = await run_in_threadpool(check_image, photograph, product)
         inspection_id = str(uuid4())
-        inspection = self.inspector.inspect(release.name, photograph, recipe)
+        inspection = await self.inspector.inspect(release.name, photograph, recipe)
         inferred = time.perf_counter()
         image_file = self.images / f"{inspection_id}.{header.format.lower()}"
         mask_file = self.masks / f"{inspection_id}.png"
-        write_atomically(image_file, photograph)
-        write_atomically(mask_file, mask_to_png(inspection.mask, product))
+        await run_in_threadpool(write_atomically, image_file, photograph)
+        await run_in_threadpool(lambda: write_atomically(mask_file, mask_to_png(inspection.mask, product)))
         done = time.perf_counter()
         data = DecisionData(
             inspection_id=inspection_id,
@@ -87,22 +96,24 @@ class Gateway:
                 "total": round((done - started) * 1000, 2),
             },
         )
-        self.store.add(data)
+        asked = RequestData(image=data.image, product=data.product, release=data.release, head_id=head_id, lot=lot)
+        event = DecisionEvent(id=inspection_id, source="opica/gateway", data=data)
+        await run_in_threadpool(self.store.add, [Recorded(event, asked.digest())])
         return data
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """Build the application."""
-    app = FastAPI(title="OPICA gateway", version="1", description="Optical inspection: photograph in, explained decision out.")
+    """Build the application; it closes the inspector when it ends."""
+    app = FastAPI(title="OPICA gateway", version="1", description=DESCRIPTION, lifespan=gateway.lifespan)
     decided = Counter("opica_inspections", "Inspections by outcome", ["product", "decision"], registry=gateway.registry)
     seconds = Histogram("opica_inspection_seconds", "Upload to decision", ["product"], registry=gateway.registry)
     api = APIRouter(prefix="/v1")
 
     def find(inspection_id: str) -> DecisionData:
-        data = gateway.store.get(inspection_id)
-        if data is None:
+        found = gateway.store.get(inspection_id)
+        if found is None:
             raise HTTPException(404, f"there is no inspection {inspection_id!r}")
-        return data
+        return found.event.data
 
     def picture(uri: str) -> bytes:
         try:
@@ -111,7 +122,7 @@ def create_app(gateway: Gateway) -> FastAPI:
             raise HTTPException(410, f"this inspection's picture is no longer kept: {uri.rsplit('/', 1)[-1]}") from error
 
     @api.post("/inspections", status_code=201)
-    def inspect(
+    async def inspect(
         response: Response,
         image: Annotated[UploadFile, File(description="BMP, PNG, JPEG or TIFF")],
         product: Annotated[str, Form()],
@@ -125,9 +136,8 @@ def create_app(gateway: Gateway) -> FastAPI:
             raise HTTPException(413, f"image: {image.size:,} bytes; at most {MAX_UPLOAD:,}")
         kind = load_product(product)
         with seconds.labels(product).time():
-            data = gateway.inspect(
-                image.file.read(), kind, gateway.catalogue.resolve(product, release), recipe, head_id or None, lot or None
-            )
+            wanted = await run_in_threadpool(gateway.catalogue.resolve, product, release)
+            data = await gateway.inspect(await image.read(), kind, wanted, recipe, head_id or None, lot or None)
         decided.labels(product, data.decision).inc()
         response.headers["Location"] = f"/v1/inspections/{data.inspection_id}"
         return data
@@ -178,9 +188,9 @@ def create_app(gateway: Gateway) -> FastAPI:
         return {"status": "live"}
 
     @app.get("/health/ready")
-    def ready(response: Response) -> dict[str, object]:
+    async def ready(response: Response) -> dict[str, object]:
         """Ready only if a real inference passes on every release that decides."""
-        served = {release: gateway.inspector.ready(release) for release in gateway.served()}
+        served = {release: await gateway.inspector.ready(release) for release in await run_in_threadpool(gateway.served)}
         healthy = bool(served) and all(served.values())
         response.status_code = 200 if healthy else 503
         return {"status": "ready" if healthy else "not ready", "inference": served}

@@ -9,6 +9,7 @@ OpicaError
 │   ├── UnknownRelease  no such release of the product
 │   └── ForbiddenPath   an image outside the allowed roots, or absent
 ├── Unavailable         ours: try again later (Triton or the broker away)
+├── BrokenAnswer        Triton answered what breaks the contract: an alert, never a decision
 ├── BrokenRuntime       the serving runtime computes wrong values: refuse to start
 ├── DatasetError        a data set that cannot be used, with all its faults
 └── ConfigurationError  a product, release or setting that cannot work
@@ -51,6 +52,10 @@ class ForbiddenPath(BadInput):
 
 class Unavailable(OpicaError):
     """A part we need is not there now; the same request may succeed later."""
+
+
+class BrokenAnswer(OpicaError):
+    """What came back is no decision; it must not reach anybody who trusts it."""
 
 
 class BrokenRuntime(OpicaError):

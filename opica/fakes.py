@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Call:
     release: str
     image: bytes
     recipe: str
+    timeout_s: float = field(default=60.0, compare=False)
 
 
 class FakeInspector:
@@ -35,27 +36,35 @@ class FakeInspector:
 
     def __init__(self, mask: np.ndarray, sureness: float = 1.0) -> None:
         self.mask, self.sureness = mask, sureness
+        self.next_masks: list[np.ndarray] = []
+        """seen first, one photograph each"""
         self.calls: list[Call] = []
         self.failure: OpicaError | None = None
         """Raised by every inspection while it is set."""
+        self.closed = False
 
-    def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
+    async def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
         """See ``Inspector``."""
-        self.calls.append(Call(release, image, recipe))
+        self.calls.append(Call(release, image, recipe, timeout_s))
         if self.failure is not None:
             raise self.failure
         product = load_product(release.rsplit("_v", 1)[0])
         header = check_image(image, product)
         limits = override(product.recipe, recipe, product.region_names)
-        probabilities = np.full(self.mask.shape, self.sureness)
-        components = find_components(self.mask, probabilities, product, (header.height, header.width))
+        mask = self.next_masks.pop(0) if self.next_masks else self.mask
+        probabilities = np.full(mask.shape, self.sureness)
+        components = find_components(mask, probabilities, product, (header.height, header.width))
         confidence = min((component.confidence for component in components), default=self.sureness)
-        return Inspection(decide(components, limits), self.mask, confidence, infer_ms=1.0)
+        return Inspection(decide(components, limits), mask, confidence, infer_ms=1.0)
 
-    def ready(self, release: str) -> bool:
+    async def ready(self, release: str) -> bool:
         """See ``Inspector``."""
         try:
-            self.inspect(release, probe(release))
+            await self.inspect(release, probe(release))
         except OpicaError:
             return False
         return True
+
+    async def close(self) -> None:
+        """See ``Inspector``."""
+        self.closed = True

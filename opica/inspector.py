@@ -23,7 +23,7 @@ class Inspection:
 
 
 class Inspector(Protocol):
-    def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
+    async def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
         """Ask one release about one photograph.
 
         Args:
@@ -35,9 +35,14 @@ class Inspector(Protocol):
             BadImage, BadRecipe: the sender's fault.
             UnknownRelease: it is not loaded.
             Unavailable: no answer now.
+            BrokenAnswer: an answer that breaks the contract.
         """
         ...
 
-    def ready(self, release: str) -> bool:
+    async def ready(self, release: str) -> bool:
         """Does a real inference on ``release`` pass?"""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and shared memory."""
         ...

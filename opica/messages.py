@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import base64
+import codecs
+import hashlib
+import json
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
-from uuid import uuid4
+from functools import partial
+from typing import Annotated, Any, Literal, Self
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from opica import strict_json
 from opica.components import Component
 from opica.decision import Reason
 from opica.errors import BadMessage
+from opica.fields import InspectionId, ProductName, Text, Time, Uri
 
 CONTENT_TYPE = "application/cloudevents+json"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-InspectionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-"""Also names the mask's file, hence no slashes."""
+MAX_BODY = 4 * 2**20
+"""bytes of a request; larger photographs travel by URI"""
+
+MAX_KEPT_BODY = 2**16
+"""bytes of a body that an invalid event repeats"""
+
+MAX_FAULTS = 20
+
+MAX_IMAGES = 16
+
+Priority = Literal["high", "normal", "low"]
 
 
-class CloudEvent(BaseModel):
+class Model(BaseModel):
+    # its errors are logged: they must not repeat what a message holds, such as a URI with a password
+    model_config = ConfigDict(allow_inf_nan=False, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class CloudEvent(Model):
     """The envelope. Attributes that we do not know are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -28,21 +49,25 @@ class CloudEvent(BaseModel):
     specversion: Literal["1.0"] = "1.0"
     id: InspectionId = Field(default_factory=lambda: str(uuid4()))
     source: Text
-    time: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    time: Time = Field(default_factory=lambda: datetime.now(UTC))
     datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | None = Field(default=None, max_length=512)
+    """W3C trace context, the CloudEvents extension for distributed tracing; one that is none is passed on, not used"""
 
     def encode(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()
 
 
-class RequestData(BaseModel):
-    """One photograph to inspect."""
+class RequestData(Model):
+    """One part to inspect: one photograph of it, or several."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    image: Text
-    """URI; ``file:`` below a folder that the bridge allows"""
-    product: Text
+    image: Uri
+    """URI: ``file:`` below a folder that the bridge allows, ``https:`` from a host that it allows, or ``data:``"""
+    more_images: tuple[Uri, ...] = Field(default=(), max_length=MAX_IMAGES - 1, strict=False)
+    """further photographs of the same part; the part is accepted if every one is"""
+    product: ProductName
     release: Text | None = None
     """a release's name or an alias; champion when absent"""
     recipe: dict[str, dict[str, Any]] | None = None
@@ -50,6 +75,19 @@ class RequestData(BaseModel):
     head_id: Text | None = None
     lot: Text | None = None
     system_status: Text | None = None
+    priority: Priority = "normal"
+    """for the record; the routing key ``request.PRIORITY.PRODUCT`` chooses the queue"""
+    deadline: Time | None = None
+    """an answer is of no use after it: the request is then answered as expired"""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return (self.image, *self.more_images)
+
+    def digest(self) -> str:
+        """SHA-256 of what is asked: equal for a request that is sent again under its id."""
+        asked = self.model_dump(mode="json", exclude_none=True)
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 class Request(CloudEvent):
@@ -57,25 +95,64 @@ class Request(CloudEvent):
     data: RequestData
 
 
-class DecisionData(BaseModel):
-    """The answer, with everything that explains it."""
+class View(Model):
+    """What was found on one photograph."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={  # what a schema can say of _explained
+            "oneOf": [
+                {"properties": {"decision": {"const": "accept"}, "reasons": {"maxItems": 0}}},
+                {"properties": {"decision": {"const": "reject"}, "reasons": {"minItems": 1}}},
+            ]
+        },
+    )
 
-    inspection_id: InspectionId
+    image: Uri
+    mask: Text
+    """``file:`` URI of a palette PNG at network size"""
     decision: Literal["accept", "reject"]
     reasons: tuple[Reason, ...]
     components: tuple[Component, ...]
     confidence: Annotated[float, Field(ge=0, le=1)]
-    image: Text
-    mask: Text
-    """``file:`` URI of a palette PNG at network size"""
-    product: Text
+
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if (self.decision == "reject") != bool(self.reasons):
+            raise ValueError(f"{self.decision} with {len(self.reasons)} reasons")
+        if any(not 0 <= i < len(self.components) for reason in self.reasons for i in reason.components):
+            raise ValueError("a reason names a component that is not there")
+        measured = [n for c in self.components for n in (c.area_um2, c.length_um, c.confidence, *c.centroid)]
+        judged = [n for r in self.reasons for n in (r.measured, r.allowed) if isinstance(n, float)]
+        if not all(map(math.isfinite, measured + judged)):
+            raise ValueError("a component or a reason holds a number that JSON has not")
+        return self
+
+
+class DecisionData(View):
+    """The answer, with everything that explains it.
+
+    Of several photographs of a part the one that decided comes first (the first that was rejected, if one was),
+    the rest follow under ``others``. Fields of the request that we do not know come back here.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    inspection_id: InspectionId
+    product: ProductName
     release: Text
     head_id: Text | None = None
     lot: Text | None = None
+    system_status: Text | None = None
     timings_ms: dict[str, float]
     """read, infer, mask, total"""
+    others: tuple[View, ...] = Field(default=(), max_length=MAX_IMAGES - 1)
+
+    @model_validator(mode="after")
+    def _of_the_part(self) -> Self:
+        if self.decision == "accept" and any(view.decision == "reject" for view in self.others):
+            raise ValueError("accept, though one of the photographs is rejected")
+        return self
 
 
 class DecisionEvent(CloudEvent):
@@ -83,23 +160,37 @@ class DecisionEvent(CloudEvent):
     data: DecisionData
 
 
-class Fault(BaseModel):
+def _clipped(limit: int, text: Any) -> Any:
+    """At most ``limit`` characters, and such as can be encoded."""
+    if not isinstance(text, str):
+        return text
+    text = text[: limit + 1].encode(errors="backslashreplace").decode()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Fault(Model):
     """One thing wrong with a message."""
 
-    field: str
-    problem: str
+    field: Annotated[str, Field(min_length=1), BeforeValidator(partial(_clipped, 200))]
+    """its path, such as data.recipe.Contam; body where it is the whole; at most 200 characters"""
+    problem: Annotated[str, BeforeValidator(partial(_clipped, 500))]
+    """at most 500 characters"""
 
 
-class InvalidData(BaseModel):
+class InvalidData(Model):
     """A request that cannot be answered, as it came, and why."""
 
     inspection_id: str | None = None
     """the request's id, where one could be read"""
     faults: tuple[Fault, ...]
     body: str
-    """the original body: text, or base64 where it is none"""
+    """the original body, its first 64 KiB: text, or base64 where it is none"""
     body_encoding: Literal["utf-8", "base64"]
-    origin: str
+    body_bytes: int = Field(ge=0)
+    """size of the original body"""
+    body_truncated: bool = False
+    origin: Annotated[str, BeforeValidator(partial(_clipped, 1000))]
+    """exchange and routing key it came with, and the sender's name where it told one"""
 
 
 class InvalidEvent(CloudEvent):
@@ -107,38 +198,152 @@ class InvalidEvent(CloudEvent):
     data: InvalidData
 
 
-class MalformedRequest(BadMessage):
-    """A body that is no request, with each fault by field."""
+class ExpiredData(Model):
+    """A request whose deadline had passed before it could be inspected."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.problem}" for fault in faults))
-        self.faults = faults
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    inspection_id: InspectionId
+    product: ProductName
+    image: Uri
+    head_id: Text | None = None
+    lot: Text | None = None
+    deadline: Time
+    late_s: float
+
+
+class ExpiredEvent(CloudEvent):
+    type: Literal["opica.inspection.expired.v1"] = "opica.inspection.expired.v1"
+    data: ExpiredData
+
+
+Answer = DecisionEvent | ExpiredEvent | InvalidEvent
+"""What a request becomes."""
+
+AlertKind = Literal[
+    "invalid-messages",
+    "triton-down",
+    "queue-age",
+    "disk-low",
+    "decision-rate",
+    "reject-rate",
+    "dead-letter",
+    "unroutable",
+    "broken-decision",
+]
+
+
+class AlertData(Model):
+    """Something that engineers must know, or that it is over."""
+
+    kind: AlertKind
+    subject: Text
+    """what it is about: a Triton's address, a folder, a queue, a product"""
+    state: Literal["raised", "cleared"]
+    severity: Literal["warning", "critical"]
+    message: str
+    since: Time
+    count: int = Field(ge=1)
+    """how often it was seen since then"""
+    value: float | None = None
+    limit: float | None = None
+
+
+class AlertEvent(CloudEvent):
+    type: Literal["opica.alert.v1"] = "opica.alert.v1"
+    data: AlertData
+
+
+class StatusData(Model):
+    """A bridge's sign of life."""
+
+    bridge: Text
+    """host:pid"""
+    state: Literal["starting", "consuming", "draining", "stopped"]
+    in_flight: int = Field(ge=0)
+    outcomes: dict[str, int]
+    """since its start: decided, replayed, invalid, expired, retried, dead"""
+    tritons: dict[str, bool]
+    """address: does a real inference pass?"""
+
+
+class StatusEvent(CloudEvent):
+    type: Literal["opica.status.v1"] = "opica.status.v1"
+    data: StatusData
+
+
+class MalformedRequest(BadMessage):
+    """A body that is no request, with each fault by field, and its id where one can be read."""
+
+    def __init__(self, faults: Sequence[Fault], inspection_id: str | None = None) -> None:
+        self.faults, self.inspection_id = _few(faults), inspection_id
+        super().__init__("; ".join(f"{fault.field}: {fault.problem}" for fault in self.faults))
+
+
+_REQUIRED = ("specversion", "id", "type")
+"""Our models have defaults for them; but with an id of our own a redelivered request would be another one."""
 
 
 def parse_request(body: bytes) -> Request:
     """Decode a message from the factory.
 
     Raises:
-        MalformedRequest: no JSON, attributes missing or of a wrong type; every fault is listed.
+        MalformedRequest: no JSON, too large, attributes missing, doubled or of a wrong type; with the faults
+            (at most MAX_FAULTS, then how many more).
     """
+    if len(body) > MAX_BODY:
+        problem = f"{len(body)} bytes; at most {MAX_BODY} are accepted: send large photographs by URI"
+        raise MalformedRequest((Fault(field="body", problem=problem),))
     try:
-        return Request.model_validate_json(body)
+        tree = strict_json.read(body)
+        wrongs = [Fault(field=_field(path), problem=why) for path, why in strict_json.wrongs(tree)]
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest((Fault(field="body", problem=f"Invalid JSON: {error}"),)) from None
+    known = tree if isinstance(tree, dict) else dict.fromkeys(_REQUIRED)
+    wrongs += [Fault(field=name, problem="Field required") for name in _REQUIRED if name not in known]
+    try:
+        request = Request.model_validate_json(body)
     except ValidationError as error:
-        faults = tuple(Fault(field=".".join(map(str, e["loc"])) or "body", problem=e["msg"]) for e in error.errors())
-        raise MalformedRequest(faults) from error
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        wrongs += [Fault(field=_field(e["loc"]), problem=e["msg"]) for e in details]
+    if wrongs:
+        raise MalformedRequest(wrongs, _readable(known.get("id")))
+    return request
 
 
-def invalid_event(body: bytes, faults: tuple[Fault, ...], origin: str, inspection_id: str | None) -> InvalidEvent:
-    """Wrap a body that cannot be answered."""
+def invalid_event(body: bytes, faults: Sequence[Fault], origin: str, inspection_id: str | None) -> InvalidEvent:
+    """Wrap a body that cannot be answered; under 1 MiB when encoded, whatever the body."""
+    head = body[:MAX_KEPT_BODY]
+    encoding: Literal["utf-8", "base64"] = "utf-8"
     try:
-        text, encoding = body.decode("utf-8"), "utf-8"
+        text, _ = codecs.utf_8_decode(head, "strict", len(head) == len(body))  # a character cut in two is left away
     except UnicodeDecodeError:
-        text, encoding = base64.b64encode(body).decode(), "base64"
+        text, encoding = base64.b64encode(head).decode(), "base64"
     data = InvalidData(
         inspection_id=inspection_id,
-        faults=faults,
+        faults=_few(faults),
         body=text,
-        body_encoding=encoding,  # type: ignore[arg-type]
+        body_encoding=encoding,
+        body_bytes=len(body),
+        body_truncated=len(head) < len(body),
         origin=origin,
     )
-    return InvalidEvent(source="opica/bridge", data=data)
+    identity = str(uuid5(NAMESPACE_OID, hashlib.sha256(body).hexdigest()))  # the same body delivered twice: the same event
+    return InvalidEvent(id=identity, source="opica/bridge", data=data)
+
+
+def _field(path: Sequence[str | int]) -> str:
+    return ".".join(map(str, path)) or "body"
+
+
+def _readable(identity: Any) -> str | None:
+    """An id, good or not, that its sender can be told."""
+    return identity if type(identity) is str and len(identity) <= 128 and identity.isprintable() else None
+
+
+def _few(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """A thousand wrong entries must not become a message of megabytes."""
+    more = len(faults) - MAX_FAULTS
+    if more <= 1:
+        return tuple(faults)
+    return (*faults[:MAX_FAULTS], Fault(field="body", problem=f"… and {more} more"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from opica.contract import release_name
 from opica.errors import ConfigurationError, UnknownRelease
@@ -17,6 +18,8 @@ from opica.files import write_atomically
 
 ALIASES = "aliases.json"
 METADATA = "release.json"
+
+T = TypeVar("T")
 
 
 class Release(BaseModel):
@@ -59,22 +62,17 @@ class Promotion(BaseModel):
 
 
 class Catalogue:
-    """The releases of a model repository. Reads the disk at each call: a promotion needs no restart."""
+    """The releases of a model repository. Looks at the disk at each call: a promotion needs no restart."""
 
     def __init__(self, repository: Path) -> None:
         self.repository = repository
+        self._parsed: dict[Path, tuple[tuple[int, ...], Any]] = {}
+        """by file: what it was like when it was read, and what it said"""
 
     def releases(self, product: str | None = None) -> list[Release]:
         """Every release (of one product), oldest first."""
-        found = []
-        for file in sorted(self.repository.glob(f"*_segnet/*/{METADATA}")):
-            try:
-                release = Release.model_validate_json(file.read_bytes())
-            except ValidationError as error:
-                raise ConfigurationError(f"{file}: {error}") from error
-            if product in (None, release.product):
-                found.append(release)
-        return sorted(found, key=lambda release: (release.product, release.version))
+        every = [self._release(file) for file in self.repository.glob(f"*_segnet/*/{METADATA}")]
+        return sorted((r for r in every if product in (None, r.product)), key=lambda r: (r.product, r.version))
 
     def resolve(self, product: str, wanted: str | None = None) -> Release:
         """The release that ``wanted`` names: a release's name, an alias, or None for ``champion``.
@@ -85,11 +83,11 @@ class Catalogue:
         wanted = wanted or "champion"
         aliases = self.aliases().get(product, {})
         name = aliases.get(wanted, wanted)
-        known = self.releases(product)
-        for release in known:
-            if release.name == name:
-                return release
-        there = ", ".join([*(r.name for r in known), *aliases]) or "none"
+        version = name.removeprefix(f"{product}_v")
+        file = self.repository / f"{product}_segnet" / version / METADATA
+        if name == f"{product}_v{version}" and version.isdecimal() and file.is_file():
+            return self._release(file)
+        there = ", ".join([*(r.name for r in self.releases(product)), *aliases]) or "none"
         raise UnknownRelease(f"release: {product} has no {wanted!r}; there are {there}")
 
     def aliases(self) -> dict[str, dict[str, str]]:
@@ -104,10 +102,7 @@ class Catalogue:
         file = self.repository / ALIASES
         if not file.is_file():
             return []
-        try:
-            return [Promotion.model_validate(row) for row in json.loads(file.read_text())]
-        except (ValueError, TypeError, ValidationError) as error:
-            raise ConfigurationError(f"{file}: {error}") from error
+        return self._read(file, lambda text: [Promotion.model_validate(row) for row in json.loads(text)])
 
     def promote(self, product: str, alias: str, release: str, who: str, why: str) -> Promotion:
         """Let ``alias`` name ``release`` from now on (rolling back is promoting the older one).
@@ -123,6 +118,26 @@ class Catalogue:
         history = [p.model_dump(mode="json") for p in (*self.promotions(), promotion)]
         write_atomically(self.repository / ALIASES, (json.dumps(history, indent=2) + "\n").encode())
         return promotion
+
+    def _release(self, file: Path) -> Release:
+        return self._read(file, Release.model_validate_json)
+
+    def _read(self, file: Path, parse: Callable[[bytes], T]) -> T:
+        """Parse a file, unless it is as it was.
+
+        Raises:
+            ConfigurationError: it is broken.
+        """
+        try:
+            found = file.stat()
+            mark = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if (known := self._parsed.get(file)) and known[0] == mark:
+                return known[1]
+            parsed = parse(file.read_bytes())
+        except (OSError, ValueError, TypeError) as error:  # pydantic's errors are ValueErrors
+            raise ConfigurationError(f"{file}: {error}") from error
+        self._parsed[file] = mark, parsed
+        return parsed
 
     def damaged(self, release: Release) -> list[str]:
         """Files of a release that are missing or changed since it was published."""

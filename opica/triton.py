@@ -1,21 +1,26 @@
-"""Triton over gRPC: the only module that knows tritonclient."""
+"""Triton over gRPC: with ``triton_memory`` the only module that knows tritonclient."""
 
 from __future__ import annotations
 
+import asyncio
+import struct
 import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import numpy as np
-import tritonclient.grpc as grpcclient
-from pydantic import ValidationError
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from opica import errors
-from opica.contract import CONFIDENCE, DECISION, ECHO, IMAGE, RECIPE
-from opica.decision import Decision
-from opica.errors import BrokenRuntime, Unavailable, UnknownRelease
+from opica.answer import checked, product_of
+from opica.contract import CONFIDENCE, DECISION, ECHO, IMAGE, RECIPE, mask
+from opica.errors import BrokenAnswer, BrokenRuntime, Unavailable, UnknownRelease
 from opica.inspector import Inspection
 from opica.readiness import probe
+from opica.shared_memory import PREFIX, SLOT_BYTES, Slot
+from opica.triton_memory import SharedInput, no_answer
 
 _CHANNEL = [
     # given channel_args replace tritonclient's own, message sizes included
@@ -24,48 +29,77 @@ _CHANNEL = [
     ("grpc.enable_retries", 0),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+_UNHEARD = 16
+"""so many given up calls may be unanswered before new ones are refused"""
+_LAST_S = 600.0
+"""a call given up is cancelled all the same after this: its connection leads nowhere"""
+_FAREWELL_S = 2.0
 
 
 class TritonInspector:
-    """Inspector over one Triton.
+    """Inspector over one Triton; belongs to the event loop that first uses it.
 
     Args:
         address: host:port of its gRPC endpoint.
+        slots: photographs in shared memory at the same time, where Triton is on this host; 0 never tries.
+        slot_bytes: larger photographs travel over gRPC.
+        headers: sent with every inference, such as a trace context.
     """
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.client = grpcclient.InferenceServerClient(address, channel_args=_CHANNEL)
+    def __init__(
+        self,
+        address: str,
+        slots: int = 0,
+        slot_bytes: int = SLOT_BYTES,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self.address, self.headers = address, headers
+        self._shared = SharedInput(address, slots, slot_bytes)
+        self._made: InferenceServerClient | None = None
+        self._closed = False
+        self._unheard: set[asyncio.Task[Any]] = set()
 
-    def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
+    @property
+    def _client(self) -> InferenceServerClient:
+        if self._closed:
+            raise Unavailable(f"triton at {self.address}: this inspector is closed")
+        if self._made is None:  # grpc.aio binds a channel to the loop that runs when it is made
+            self._made = InferenceServerClient(self.address, channel_args=_CHANNEL)
+        return self._made
+
+    async def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
         """See ``Inspector``."""
-        encoded = np.frombuffer(image, np.uint8)
-        tensors = [grpcclient.InferInput(IMAGE.name, [1, len(encoded)], IMAGE.dtype)]
-        if not len(encoded):
+        if not image:
             raise errors.BadImage("image: empty, 0 bytes; send the encoded photograph")
-        tensors[0].set_data_from_numpy(encoded[None])
-        if recipe:
-            tensors.append(grpcclient.InferInput(RECIPE.name, [1, 1], RECIPE.dtype))
-            tensors[1].set_data_from_numpy(np.array([[recipe.encode()]], dtype=object))
+        product = product_of(release)
+        if len(self._unheard) >= _UNHEARD:  # each holds a photograph in memory
+            raise Unavailable(f"triton at {self.address}: {len(self._unheard)} calls that were given up are still unanswered")
         started = time.perf_counter()
-        result = self._infer(release, tensors, timeout_s)
+        result = await self._ask(release, image, recipe, timeout_s)
         infer_ms = (time.perf_counter() - started) * 1000
-        try:
-            decision = Decision.model_validate_json(result.as_numpy(DECISION.name)[0, 0])
-        except ValidationError as error:
-            raise Unavailable(f"triton: {release} answered a decision that breaks the schema: {error}") from error
-        confidence = float(result.as_numpy(CONFIDENCE.name)[0, 0])
-        return Inspection(decision, result.as_numpy("MASK")[0], confidence, infer_ms)
+        plane = _row(result, mask(product).name, release)
+        text, confidence = (_row(result, tensor.name, release)[0] for tensor in (DECISION, CONFIDENCE))
+        return Inspection(checked(release, text, plane, float(confidence)), plane, float(confidence), infer_ms)
 
-    def ready(self, release: str) -> bool:
+    async def ready(self, release: str) -> bool:
         """A refusal of an absurd image proves nothing: a real photograph must come back decided."""
         try:
-            self.inspect(release, probe(release), timeout_s=10)
+            await self.inspect(release, probe(release), timeout_s=10)
         except errors.OpicaError:
             return False
         return True
 
-    def check_runtime(self) -> None:
+    async def close(self) -> None:
+        """Let go of the connection and the shared memory; calls under way end as Unavailable."""
+        self._closed = True
+        if self._unheard:
+            await asyncio.wait(self._unheard, timeout=_FAREWELL_S)
+        client, self._made = self._made, None
+        await self._shared.close(client)
+        if client is not None:
+            await client.close()
+
+    async def check_runtime(self) -> None:
         """Send known tensors through the echo model.
 
         Raises:
@@ -73,9 +107,9 @@ class TritonInspector:
             Unavailable: no answer.
         """
         sent = np.arange(12, dtype=np.float32).reshape(3, 4) + 0.5
-        tensor = grpcclient.InferInput("TENSOR", list(sent.shape), "FP32")
+        tensor = InferInput("TENSOR", list(sent.shape), "FP32")
         tensor.set_data_from_numpy(sent)
-        result = self._infer(ECHO.model, [tensor], timeout_s=10)
+        result = await self._heard(self._infer(ECHO.model, [tensor]), timeout_s=10)
         try:
             received = result.as_numpy("TENSOR")
         except ValueError:  # not even its size came back
@@ -86,11 +120,74 @@ class TritonInspector:
                 f"{None if received is None else received[0].tolist()}; its Python backend needs numpy<2"
             )
 
-    def _infer(self, model: str, tensors: list[Any], timeout_s: float) -> Any:
+    async def _ask(self, release: str, image: bytes, recipe: str, timeout_s: float) -> Any:
+        """Through shared memory if there is a slot to be had, else over gRPC."""
+        deadline = time.monotonic() + timeout_s
+        tensor = InferInput(IMAGE.name, [1, len(image)], IMAGE.dtype)
+        inputs = [tensor]
+        if recipe:
+            inputs.append(InferInput(RECIPE.name, [1, 1], RECIPE.dtype))
+            inputs[1].set_data_from_numpy(np.array([[recipe.encode()]], dtype=object))
+        if (slot := await self._shared.put(self._client, image)) is not None:
+            tensor.set_shared_memory(slot.pool.name, slot.size, slot.offset)
+            try:
+                return await self._heard(self._infer(release, inputs, slot), deadline - time.monotonic())
+            except _RegionLost:
+                pass  # once more, over gRPC
+        tensor.set_data_from_numpy(np.frombuffer(image, np.uint8)[None])
+        return await self._heard(self._infer(release, inputs), deadline - time.monotonic())
+
+    async def _heard(self, work: Coroutine[Any, Any, Any], timeout_s: float) -> Any:
+        """What a call answers, if we wait for it to the end.
+
+        It is never cancelled on the wire, neither when time runs out nor when our caller is cancelled: a cancellation that
+        meets its answer crashes tritonserver 24.08 to 25.01 (triton-inference-server/server, issues 7368 and 8034). So what
+        nobody waits for any more goes on unheard, and its slot is free when Triton has really done with it.
+        """
+        call = asyncio.get_running_loop().create_task(work)
         try:
-            return self.client.infer(model, tensors, client_timeout=timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(call)
+        except TimeoutError as error:
+            raise Unavailable(f"triton at {self.address}: no answer within {max(timeout_s, 0):.3g} s") from error
+        finally:
+            if not call.done():
+                self._unheard.add(call)
+                call.add_done_callback(self._unheard.discard)
+
+    async def _infer(self, model: str, inputs: list[InferInput], slot: Slot | None = None) -> Any:
+        try:
+            result = await self._client.infer(model, inputs, client_timeout=_LAST_S, headers=dict(self.headers()))
         except InferenceServerException as error:
-            raise _translated(error, model) from error
+            translated = _translated(error, model)
+            self._shared.settle(slot, known=not isinstance(translated, _RegionLost), answered=not no_answer(error))
+            raise translated from error
+        except asyncio.CancelledError:
+            self._shared.settle(slot, answered=False)
+            if self._closed:  # the channel's end, nobody's wish
+                raise Unavailable(f"triton at {self.address}: closed while it was asked") from None
+            raise
+        self._shared.settle(slot)
+        return result
+
+
+class _RegionLost(Unavailable):
+    pass
+
+
+def _row(result: Any, name: str, release: str) -> np.ndarray:
+    """The one row of an output.
+
+    Raises:
+        BrokenAnswer: there is none.
+    """
+    try:
+        rows = result.as_numpy(name)
+        if rows is None or len(rows) != 1 or not rows.size:
+            raise ValueError("absent" if rows is None else f"shape {rows.shape}")
+    except (ValueError, TypeError, struct.error) as error:
+        raise BrokenAnswer(f"triton: {release} answered without a proper {name}: {error}") from error
+    return rows[0]
 
 
 def _translated(error: InferenceServerException, model: str) -> errors.OpicaError:
@@ -101,6 +198,8 @@ def _translated(error: InferenceServerException, model: str) -> errors.OpicaErro
         if marker in text:
             return kind(text.split(marker, 1)[1])
     status = str(error.status())
-    if "unknown model" in text or "NOT_FOUND" in status:
+    if "shared memory region" in text and PREFIX in text:
+        return _RegionLost(f"triton: {text}")
+    if "unknown model" in text and "is not found" in text:  # a model that is there but not ready may come
         return UnknownRelease(f"release: triton has no {model!r}")
     return Unavailable(f"triton: {model}: {status}: {text}")

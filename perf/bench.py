@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from opica.messages import DecisionEvent, InvalidEvent, Request, RequestData
+from opica.messages import Answer, Request, RequestData
 from opica.products import Product
 from opica.releases import Catalogue
 from perf.bare import bare_model_rate
@@ -27,7 +27,7 @@ class LineClient(Protocol):
 
     def send(self, request: Request) -> None: ...
 
-    def receive(self, timeout_s: float) -> Iterable[DecisionEvent | InvalidEvent]: ...
+    def receive(self, timeout_s: float) -> Iterable[Answer]: ...
 
 
 @dataclass(frozen=True)

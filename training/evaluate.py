@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from opica.balancer import Balancer
+from opica.blocking import BlockingInspector
 from opica.components import find_components
 from opica.decision import decide
 from opica.errors import DatasetError, OpicaError
-from opica.inspector import Inspector
 from opica.products import Product, load_product
 from opica.releases import Catalogue
 from opica.triton import TritonInspector
@@ -63,7 +64,7 @@ def expert_decision(sample: Sample, product: Product) -> str:
     return decide(components, product.recipe).decision
 
 
-def evaluate(samples: Sequence[Sample], product: Product, release: str, inspector: Inspector) -> Evaluation:
+def evaluate(samples: Sequence[Sample], product: Product, release: str, inspector: BlockingInspector) -> Evaluation:
     """Inspect every sample; memory does not grow with their number."""
     confusion = Confusion(len(product.classes))
     expert: list[str] = []
@@ -118,13 +119,14 @@ def main() -> int:
         if options.data is None and product.synthetic and not (data / "manifest.csv").is_file():
             subprocess.run([sys.executable, "-m", "training.synthesis", str(data), *SYNTHETIC], check=True)
         release = Catalogue(Path(os.environ.get("OPICA_REPOSITORY", "model_repository"))).resolve(product.name, options.release)
-        inspector = TritonInspector(os.environ.get("OPICA_TRITON", "localhost:8001"))
-        for name, samples in _splits(read_manifest(data), options.split).items():
-            if not samples:
-                raise DatasetError(f"{data}: no photographs in split {name}")
-            result = evaluate(samples, product, release.name, inspector)
-            print(f"{name}: {len(samples)} photographs, release {release.name}")
-            print(result.line(product), flush=True)
+        tritons = Balancer(os.environ.get("OPICA_TRITON", "localhost:8001"), TritonInspector)
+        with BlockingInspector(tritons) as inspector:
+            for name, samples in _splits(read_manifest(data), options.split).items():
+                if not samples:
+                    raise DatasetError(f"{data}: no photographs in split {name}")
+                result = evaluate(samples, product, release.name, inspector)
+                print(f"{name}: {len(samples)} photographs, release {release.name}")
+                print(result.line(product), flush=True)
     except OpicaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

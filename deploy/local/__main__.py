@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from deploy.local.rabbitmq import broker
 from deploy.local.settings import ROOT, Settings
@@ -22,6 +24,10 @@ from opica.contract import ECHO
 from opica.errors import ConfigurationError, OpicaError
 from opica.products import load_product
 from opica.releases import Catalogue
+
+KEEP_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
+"""glibc would give each photograph's 2.3 MB back to the kernel and fault them in again, hundreds of faults an image;
+and keep freed ones for each thread: 307 MB instead of 223 (make throughput)."""
 
 PARTS = ("triton", "rabbitmq", "bridge", "gateway")
 
@@ -47,32 +53,26 @@ def assemble(settings: Settings, wanted: set[str], models: list[str] | None) -> 
         shared["AMQP_URL"] = url
         parts += [part] if part else []
     if "bridge" in wanted:
-        parts.append(_python_part("bridge", shared, settings))
+        (settings.var / "images").mkdir(parents=True, exist_ok=True)
+        bridge = {**shared, "OPICA_HEALTH_PORT": str(settings.bridge_port), "OPICA_LOG_FORMAT": "text", **KEEP_MEMORY}
+        parts.append(_python_part("bridge", bridge, settings.bridge_url))
     if "gateway" in wanted:
         gateway = {**shared, "OPICA_GATEWAY_PORT": str(settings.gateway_port)}
-        parts.append(_python_part("gateway", gateway, settings))
+        parts.append(_python_part("gateway", gateway, settings.gateway_url))
     return parts, shared
 
 
-def _python_part(name: str, environment: dict[str, str], settings: Settings) -> Part:
-    from urllib.error import URLError
-    from urllib.request import urlopen
+def _python_part(name: str, environment: dict[str, str], url: str) -> Part:
+    """One of our own processes, ready when it says so itself."""
 
-    def gateway_ready() -> bool:
+    def ready() -> bool:
         try:
-            with urlopen(f"{settings.gateway_url}/health/ready", timeout=15) as answer:
+            with urlopen(f"{url}/health/ready", timeout=15) as answer:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
 
-    def bridge_ready() -> bool:
-        log = settings.logs / "bridge.log"
-        return log.is_file() and b"in flight" in log.read_bytes()
-
-    if name == "bridge":
-        (settings.logs / "bridge.log").unlink(missing_ok=True)
-    healthy = gateway_ready if name == "gateway" else bridge_ready
-    return Part(name, [sys.executable, "-m", name], healthy, environment)
+    return Part(name, [sys.executable, "-m", name], ready, environment)
 
 
 def served_models(settings: Settings, product: str) -> list[str]:
@@ -116,6 +116,8 @@ def main() -> int:
             return _run(command, environment, ended)
         if "gateway" in wanted:
             print(f"gateway   {settings.gateway_url}  (REST: /docs)")
+        if "bridge" in wanted:
+            print(f"bridge    {settings.bridge_url}  (/health/ready, /metrics)")
         if "AMQP_URL" in environment:
             print(f"amqp      {environment['AMQP_URL']}")
         print(f"triton    gRPC {settings.triton}, HTTP {settings.triton_http_port}, metrics {settings.triton_metrics_port}")

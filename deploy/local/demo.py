@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bridge.client import Answer, Client
+from bridge.client import Client
 from bridge.topology import Topology
 from opica.errors import OpicaError
-from opica.messages import DecisionEvent, InvalidEvent, Request, RequestData
+from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request, RequestData
 from opica.products import Product, load_product
 from opica.rendering import mask_from_png, overlay
 
@@ -78,6 +78,8 @@ def table(rows: list[Row]) -> Table:
                 result.add_row(row.image.name, f"[{colour}]{data.decision}", "\n".join(map(str, data.reasons)), milliseconds)
             case InvalidEvent(data=data):
                 result.add_row(row.image.name, "[yellow]invalid", "\n".join(fault.problem for fault in data.faults), "")
+            case ExpiredEvent(data=data):
+                result.add_row(row.image.name, "[yellow]expired", f"{data.late_s:.1f} s late", "")
             case None:
                 result.add_row(row.image.name, "[bold red]lost", "no answer", "")
     return result

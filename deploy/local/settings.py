@@ -44,6 +44,8 @@ class Settings:
     repository: Path
     amqp_url: str | None
     gateway_port: int
+    bridge_port: int
+    """of the bridge's health and metrics"""
     triton_grpc_port: int
     triton_http_port: int
     triton_metrics_port: int
@@ -64,6 +66,11 @@ class Settings:
     @property
     def gateway_url(self) -> str:
         return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def bridge_url(self) -> str:
+        """Its health and metrics."""
+        return f"http://127.0.0.1:{self.bridge_port}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -94,11 +101,12 @@ class Settings:
             repository=Path(environment.get("OPICA_REPOSITORY", ROOT / "model_repository")).resolve(),
             amqp_url=environment.get("AMQP_URL") or None,
             gateway_port=port("OPICA_GATEWAY_PORT"),
+            bridge_port=port("OPICA_HEALTH_PORT"),
             triton_grpc_port=port("OPICA_TRITON_GRPC_PORT"),
             triton_http_port=port("OPICA_TRITON_HTTP_PORT"),
             triton_metrics_port=port("OPICA_TRITON_METRICS_PORT"),
             amqp_port=port("OPICA_AMQP_PORT"),
-            image_roots=(var / "images", ROOT / "data", *roots),
+            image_roots=(var / "images", *(folder for folder in [ROOT / "data"] if folder.is_dir()), *roots),
             prefix=environment.get("OPICA_PREFIX", "opica"),
             prefetch=environment.get("OPICA_PREFETCH", "12"),
             environment=dict(environment),

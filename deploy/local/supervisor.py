@@ -1,4 +1,4 @@
-"""Starts the parts in order, each when the one before is healthy; restarts what dies; leaves nothing behind."""
+"""Starts the parts in order, each when the one before is healthy; restarts what dies or hangs; leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.settings import ROOT
-from opica.errors import Unavailable
+from opica.errors import OpicaError, Unavailable
+
+LOOK_EVERY_S = 5.0
+NOES = 3
+"""So often in a row must a part say that it is not alive; after the first no it is asked again soon."""
+
+CALM_S = 60.0
+"""A restart longer ago than this does not make the next one wait."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,10 @@ class Part:
     """asked until it says yes; an exception ends the start with its message"""
     environment: Mapping[str, str] = field(default_factory=dict)
     patience_s: float = 90.0
+    alive: Callable[[int], bool] = lambda pid: True
+    """asked every few seconds once it is up, as a process can live and do nothing; three noes in a row: it is restarted"""
+    before: Callable[[], None] = lambda: None
+    """called before each start: what one that was killed has left"""
     after: Callable[[], None] = lambda: None
     """called once it has ended for good"""
 
@@ -36,14 +48,21 @@ class Supervisor:
     Args:
         logs: one file a part, NAME.log, appended to.
         say: where progress goes.
+        look_every_s: between two questions whether a part is alive.
     """
 
-    def __init__(self, parts: Sequence[Part], logs: Path, say: Callable[[str], None] = print) -> None:
-        self.parts, self.logs, self.say = parts, logs, say
+    def __init__(
+        self, parts: Sequence[Part], logs: Path, say: Callable[[str], None] = print, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
+        self.parts, self.logs, self.say, self.look_every_s = parts, logs, say, look_every_s
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.restarts: dict[str, int] = {}
+        self.up: set[str] = set()
+        """parts that were healthy when they were last started"""
+        self.recent: dict[str, deque[float]] = {}
+        """when a part was restarted lately"""
         self.stopping = threading.Event()
-        self.watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._watch, self._look)]
 
     def start(self) -> None:
         """Bring everything up.
@@ -56,14 +75,17 @@ class Supervisor:
             started = time.monotonic()
             self._launch(part)
             self._wait_healthy(part)
+            self.up.add(part.name)
             self.say(f"  {part.name:9} up after {time.monotonic() - started:4.1f} s")
-        self.watcher.start()
+        for thread in self.threads:
+            thread.start()
 
     def stop(self) -> None:
         """End every part, last one first: politely, after ten seconds not."""
         self.stopping.set()
-        if self.watcher.is_alive():
-            self.watcher.join()
+        for thread in self.threads:
+            if thread.is_alive():
+                thread.join()
         for part in reversed(self.parts):
             process = self.running.pop(part.name, None)
             if process is not None:
@@ -71,6 +93,7 @@ class Supervisor:
                 part.after()
 
     def _launch(self, part: Part) -> None:
+        part.before()
         with (self.logs / f"{part.name}.log").open("ab") as log:
             self.running[part.name] = subprocess.Popen(
                 list(part.command),
@@ -99,17 +122,42 @@ class Supervisor:
                 process = self.running[part.name]
                 if process.poll() is None:
                     continue
+                self.up.discard(part.name)
                 self.restarts[part.name] = self.restarts.get(part.name, 0) + 1
                 self.say(f"  {part.name} ended with {process.returncode}; starting it again ({self.logs / part.name}.log)")
                 _end(process)  # children of a part that was killed
-                self.stopping.wait(min(10.0, 0.5 * self.restarts[part.name]))
+                self.stopping.wait(self._pause_s(part))
                 if not self.stopping.is_set():
                     self._launch(part)
                     try:
                         self._wait_healthy(part)
+                        self.up.add(part.name)
                         self.say(f"  {part.name} is up again")
-                    except Unavailable as error:
+                    except OpicaError as error:
                         self.say(f"  {error}")
+
+    def _pause_s(self, part: Part) -> float:
+        """Longer, the oftener it ended lately."""
+        recent, now = self.recent.setdefault(part.name, deque()), time.monotonic()
+        recent.append(now)
+        while recent[0] < now - CALM_S:
+            recent.popleft()
+        return min(10.0, 0.5 * len(recent))
+
+    def _look(self) -> None:
+        """Kill what lives and does nothing; the watch starts it again."""
+        noes: Counter[str] = Counter()
+        while not self.stopping.wait(self.look_every_s / 5 if noes.total() else self.look_every_s):
+            for part in self.parts:
+                process = self.running[part.name]
+                if part.name not in self.up or process.poll() is not None or _alive(part, process.pid):
+                    noes[part.name] = 0
+                    continue
+                noes[part.name] += 1
+                if noes[part.name] >= NOES and not self.stopping.is_set():
+                    self.say(f"  {part.name} lives but does nothing")
+                    noes[part.name] = 0
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def _tail(self, part: Part, lines: int = 8) -> str:
         """What its log says of the trouble: the last lines that speak of errors, or simply the last."""
@@ -117,6 +165,13 @@ class Supervisor:
         text = file.read_text(errors="replace").splitlines()
         telling = [line for line in text if line.startswith("E") or "rror" in line] or text
         return "\n".join(f"    {line[:300]}" for line in [*telling[-lines:], f"(all of it: {file})"])
+
+
+def _alive(part: Part, pid: int) -> bool:
+    try:
+        return part.alive(pid)
+    except OpicaError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,8 +10,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import psutil
+
 from deploy.local.settings import Settings
 from deploy.local.supervisor import Part
+from opica.blocking import BlockingInspector
 from opica.errors import ConfigurationError, Unavailable
 from opica.releases import Catalogue
 from opica.triton import TritonInspector
@@ -25,6 +28,7 @@ def triton_part(settings: Settings, models: list[str] | None = None) -> Part:
     """
     server = _wheel() / "tritonserver"
     backends = _backends(server, settings.var)
+    regions = f"opica{settings.triton_grpc_port}_"
     command = [
         str(server / "bin/tritonserver"),
         f"--model-repository={settings.repository}",
@@ -38,7 +42,7 @@ def triton_part(settings: Settings, models: list[str] | None = None) -> Part:
         f"--metrics-port={settings.triton_metrics_port}",
         "--exit-timeout-secs=8",
         # several tritons on one host: each its own shared memory; sized for batches of network planes
-        f"--backend-config=python,shm-region-prefix-name=opica{settings.triton_grpc_port}_",
+        f"--backend-config=python,shm-region-prefix-name={regions}",
         "--backend-config=python,shm-default-byte-size=33554432",
     ]
     if models is not None:
@@ -52,17 +56,32 @@ def triton_part(settings: Settings, models: list[str] | None = None) -> Part:
         "OPENBLAS_NUM_THREADS": "1",
         "TRITON_SERVER_CPU_ONLY": "1",
     }
-    inspector = TritonInspector(settings.triton)
     releases = [r.name for r in Catalogue(settings.repository).releases() if models is None or r.name in models]
 
     def healthy() -> bool:
-        try:
-            inspector.check_runtime()  # BrokenRuntime ends the start, with its reason
-        except Unavailable:
-            return False
-        return all(inspector.ready(release) for release in releases)
+        triton = TritonInspector(settings.triton)
+        with BlockingInspector(triton) as inspector:
+            try:
+                inspector.run(triton.check_runtime())  # BrokenRuntime ends the start, with its reason
+            except Unavailable:
+                return False
+            return all(inspector.ready(release) for release in releases)
 
-    return Part("triton", command, healthy, environment)
+    def sweep() -> None:
+        """A tritonserver that was killed leaves its Python backend's shared memory, 32 MB a model."""
+        for file in Path("/dev/shm").glob(f"{regions}*"):
+            file.unlink(missing_ok=True)
+
+    def alive(pid: int) -> bool:
+        """This Triton does not start a Python stub again that died: all inferences of its model fail, a second each.
+        So one of ours would wait behind the others; a look at the processes tells at once."""
+        try:
+            stubs = psutil.Process(pid).children()
+            return not any(stub.status() == psutil.STATUS_ZOMBIE for stub in stubs) and healthy()
+        except psutil.NoSuchProcess:
+            return False
+
+    return Part("triton", command, healthy, environment, alive=alive, before=sweep, after=sweep)
 
 
 def _wheel() -> Path:

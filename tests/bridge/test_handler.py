@@ -1,17 +1,25 @@
+import asyncio
 import base64
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 
-from bridge.handler import Decided, Handler, Invalid, Retry
+from bridge.handler import Handler
+from bridge.ledger import Ledger
+from bridge.operation.telemetry import Tracing
+from bridge.outcome import Decided, Expired, Invalid, Retry
 from opica.errors import BadImage, BadRecipe, BrokenRuntime, Unavailable, UnknownRelease
 from opica.fakes import Call, FakeInspector
 from opica.messages import InvalidEvent
 from opica.releases import Catalogue
 from opica.rendering import mask_from_png
+from opica.sources import Sources
+from opica.store import Store
 
 CONTAM = 2
 
@@ -33,15 +41,31 @@ def inspector(te_head) -> FakeInspector:
     return FakeInspector(mask, sureness=0.9)
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
 @pytest.fixture
-def handler(tmp_path, images, inspector, publish) -> Handler:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def handler(tmp_path, images, inspector, publish, clock) -> Handler:
     """Serves two releases of te_head, of which the first decides."""
     for version in (1, 2):
         publish(tmp_path, version)
     catalogue = Catalogue(tmp_path)
     catalogue.promote("te_head", "champion", "te_head_v1", "ana", "first")
     catalogue.promote("te_head", "challenger", "te_head_v2", "ana", "on trial")
-    return Handler(inspector, catalogue, (images,), tmp_path / "masks")
+    ledger = Ledger(Store(f"sqlite:///{tmp_path}/opica.db"))
+    return Handler(inspector, catalogue, Sources([images]), tmp_path / "masks", ledger, Tracing(None), clock)
 
 
 @pytest.fixture
@@ -65,8 +89,8 @@ def encoded(body: dict) -> bytes:
     return json.dumps(body).encode()
 
 
-def test_a_good_request_is_decided(handler, message, inspector, photograph):
-    outcome = handler.handle(encoded(message(head_id="H7", lot="L1")))
+async def test_a_good_request_is_decided(handler, message, inspector, photograph):
+    outcome = await handler.handle(encoded(message(head_id="H7", lot="L1")))
 
     assert isinstance(outcome, Decided)
     data = outcome.event.data
@@ -77,16 +101,16 @@ def test_a_good_request_is_decided(handler, message, inspector, photograph):
     assert inspector.calls == [Call("te_head_v1", photograph, "")]
 
 
-def test_the_answer_carries_the_id_and_the_image_of_the_request(handler, message):
-    outcome = handler.handle(encoded(message()))
+async def test_the_answer_carries_the_id_and_the_image_of_the_request(handler, message):
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Decided)
     assert outcome.event.id == outcome.event.data.inspection_id == "part-7"
     assert outcome.event.data.image == message()["data"]["image"]
 
 
-def test_the_mask_lies_where_the_answer_says_bit_for_bit(handler, message, inspector, tmp_path):
-    outcome = handler.handle(encoded(message()))
+async def test_the_mask_lies_where_the_answer_says_bit_for_bit(handler, message, inspector, tmp_path):
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Decided)
     file = Path(unquote(urlsplit(outcome.event.data.mask).path))
@@ -94,55 +118,129 @@ def test_the_mask_lies_where_the_answer_says_bit_for_bit(handler, message, inspe
     assert np.array_equal(mask_from_png(file.read_bytes()), inspector.mask)
 
 
-def test_a_request_that_comes_again_gets_the_same_answer(handler, message, tmp_path):
-    first, second = (handler.handle(encoded(message())) for _ in range(2))
+async def test_a_request_that_comes_again_is_answered_from_the_record_byte_for_byte(handler, message, inspector):
+    first, second = [await handler.handle(encoded(message())) for _ in range(2)]
 
     assert isinstance(first, Decided)
     assert isinstance(second, Decided)
-    without_times = {"timings_ms"}
-    assert first.event.data.model_dump(exclude=without_times) == second.event.data.model_dump(exclude=without_times)
-    assert [file.name for file in (tmp_path / "masks").iterdir()] == ["part-7.png"]
+    assert (first.replayed, second.replayed) == (False, True)
+    assert first.event.encode() == second.event.encode()
+    assert len(inspector.calls) == 1
+
+
+async def test_the_same_request_twice_at_once_has_one_answer(handler, message):
+    first, second = await asyncio.gather(*(handler.handle(encoded(message())) for _ in range(2)))
+
+    assert first.event.encode() == second.event.encode()
+
+
+async def test_an_id_that_another_request_used_is_refused(handler, message):
+    await handler.handle(encoded(message(head_id="H7")))
+
+    outcome = await handler.handle(encoded(message(head_id="H8")))
+
+    assert isinstance(outcome, Invalid)
+    assert outcome.event.data.faults[0].field == "id"
+    assert "'part-7' was used by another request" in outcome.event.data.faults[0].problem
+
+
+async def test_a_record_that_cannot_be_written_is_our_own_trouble(handler, message):
+    with handler.ledger.store.engine.begin() as connection:
+        connection.exec_driver_sql("drop table decisions")
+
+    outcome = await handler.handle(encoded(message()))
+
+    assert isinstance(outcome, Retry)
+    assert "decisions" in outcome.why
+
+
+async def test_a_request_past_its_deadline_is_answered_as_expired(handler, message, inspector, clock):
+    deadline = clock.time - timedelta(seconds=90)
+
+    outcome = await handler.handle(encoded(message(deadline=deadline.isoformat(), head_id="H7", shift="night")))
+
+    assert isinstance(outcome, Expired)
+    data = outcome.event.data
+    assert (data.inspection_id, data.head_id, data.late_s, data.deadline) == ("part-7", "H7", 90, deadline)
+    assert data.model_extra == {"shift": "night"}
+    assert inspector.calls == []
+
+
+async def test_a_request_before_its_deadline_is_decided_with_no_more_patience_than_is_left(handler, message, inspector, clock):
+    deadline = clock.time + timedelta(seconds=2)
+
+    assert isinstance(await handler.handle(encoded(message(deadline=deadline.isoformat()))), Decided)
+    assert inspector.calls[0].timeout_s == 2
+
+
+async def test_of_several_photographs_the_first_rejected_one_decides(handler, message, images, inspector, photograph, te_head):
+    (images / "clean.bmp").write_bytes(photograph)
+    dirty, clean = (images / "part.bmp").as_uri(), (images / "clean.bmp").as_uri()
+    inspector.next_masks = [np.zeros(te_head.input_size, np.uint8)]
+
+    outcome = await handler.handle(encoded(message(image=clean, more_images=[dirty])))
+
+    assert isinstance(outcome, Decided)
+    data = outcome.event.data
+    assert (data.decision, data.image, [view.image for view in data.others]) == ("reject", dirty, [clean])
+    assert data.others[0].decision == "accept"
+    assert len({data.mask, data.others[0].mask}) == 2
+
+
+async def test_a_trace_of_the_sender_goes_on_in_the_answer(handler, message):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    outcome = await handler.handle(encoded({**message(), "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}))
+
+    assert isinstance(outcome, Decided)
+    assert (outcome.event.traceparent or "").split("-")[1] == trace
 
 
 @pytest.mark.parametrize(
     ("wanted", "release"), [("te_head_v2", "te_head_v2"), ("challenger", "te_head_v2"), ("te_head_v1", "te_head_v1")]
 )
-def test_the_wanted_release_decides(handler, message, inspector, wanted, release):
-    outcome = handler.handle(encoded(message(release=wanted)))
+async def test_the_wanted_release_decides(handler, message, inspector, wanted, release):
+    outcome = await handler.handle(encoded(message(release=wanted)))
 
     assert isinstance(outcome, Decided)
     assert outcome.event.data.release == release
     assert inspector.calls[0].release == release
 
 
-def test_a_promotion_takes_effect_at_the_next_request(handler, message):
+async def test_a_promotion_takes_effect_at_the_next_request(handler, message):
     handler.catalogue.promote("te_head", "champion", "te_head_v2", "ben", "better")
 
-    outcome = handler.handle(encoded(message()))
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Decided)
     assert outcome.event.data.release == "te_head_v2"
 
 
-def test_a_recipe_of_the_request_reaches_the_ensemble(handler, message, inspector):
+async def test_a_recipe_of_the_request_reaches_the_ensemble(handler, message, inspector):
     recipe = {"Contam": {"forbidden_regions": []}}
 
-    outcome = handler.handle(encoded(message(recipe=recipe)))
+    outcome = await handler.handle(encoded(message(recipe=recipe)))
 
     assert isinstance(outcome, Decided)
     assert outcome.event.data.decision == "accept"
     assert json.loads(inspector.calls[0].recipe) == recipe
 
 
-def test_attributes_that_we_do_not_know_are_no_fault(handler, message):
-    body = {**message(operator="ana"), "traceparent": "00-abc"}
+async def test_attributes_that_we_do_not_know_come_back(handler, message):
+    body = {**message(operator="ana", mask="theirs"), "traceparent": "00-abc", "plant": "Normandale"}
 
-    assert isinstance(handler.handle(encoded(body)), Decided)
+    outcome = await handler.handle(encoded(body))
+
+    assert isinstance(outcome, Decided)
+    assert (outcome.event.model_extra or {})["plant"] == "Normandale"
+    assert (outcome.event.data.model_extra or {})["operator"] == "ana"
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", outcome.event.traceparent or "")  # theirs was none: a new one
+    assert outcome.event.data.mask.endswith("part-7.png")  # ours win over theirs
 
 
-@pytest.mark.parametrize("body", [b"", b"photograph", b"{", b"[]", b"7", b"[" * 100_000])
-def test_what_is_no_request_at_all_is_invalid(handler, body):
-    outcome = handler.handle(body, "opica.requests")
+@pytest.mark.parametrize("body", [b"", b"photograph", b"{", b"[]", b"7", b"[" * 10_000])
+async def test_what_is_no_request_at_all_is_invalid(handler, body):
+    outcome = await handler.handle(body, "opica.requests")
 
     assert isinstance(outcome, Invalid)
     data = outcome.event.data
@@ -151,19 +249,21 @@ def test_what_is_no_request_at_all_is_invalid(handler, body):
     assert (data.inspection_id, data.origin) == (None, "opica.requests")
 
 
-def test_bytes_that_are_no_text_are_kept_as_base64(handler, photograph):
-    outcome = handler.handle(photograph + b"\xff")
+async def test_bytes_that_are_no_text_are_kept_as_base64(handler, photograph):
+    body = photograph[:1000] + b"\xff"
+
+    outcome = await handler.handle(body)
 
     assert isinstance(outcome, Invalid)
     assert outcome.event.data.body_encoding == "base64"
-    assert base64.b64decode(outcome.event.data.body) == photograph + b"\xff"
+    assert base64.b64decode(outcome.event.data.body) == body
 
 
 @pytest.mark.parametrize("missing", ["source", "data"])
-def test_a_missing_attribute_is_named_and_the_id_kept(handler, message, missing):
+async def test_a_missing_attribute_is_named_and_the_id_kept(handler, message, missing):
     body = {name: value for name, value in message().items() if name != missing}
 
-    outcome = handler.handle(encoded(body))
+    outcome = await handler.handle(encoded(body))
 
     assert isinstance(outcome, Invalid)
     assert [fault.field for fault in outcome.event.data.faults] == [missing]
@@ -183,8 +283,8 @@ def test_a_missing_attribute_is_named_and_the_id_kept(handler, message, missing)
         ({"lot": []}, "data.lot"),
     ],
 )
-def test_an_attribute_of_a_wrong_type_is_named(handler, message, inspector, changes, field):
-    outcome = handler.handle(encoded(message(**changes)))
+async def test_an_attribute_of_a_wrong_type_is_named(handler, message, inspector, changes, field):
+    outcome = await handler.handle(encoded(message(**changes)))
 
     assert isinstance(outcome, Invalid)
     assert [fault.field for fault in outcome.event.data.faults] == [field]
@@ -201,16 +301,16 @@ def test_an_attribute_of_a_wrong_type_is_named(handler, message, inspector, chan
         ({"recipe": {"Dust": {}}}, "data.recipe", "recipe.Dust: unknown class"),
         ({"recipe": {"Contam": {"max_length_um": -1}}}, "data.recipe", "recipe.Contam.max_length_um"),
         ({"recipe": {"Contam": {"forbidden_regions": ["moon"]}}}, "data.recipe", "unknown region moon"),
-        ({"image": "http://factory/part.bmp"}, "data.image", "no local file: URI"),
+        ({"image": "http://factory/part.bmp"}, "data.image", "is of no allowed kind"),
         ({"image": "file://[factory/part.bmp"}, "data.image", "image: "),
         ({"image": "file:///etc/passwd"}, "data.image", "outside the allowed folders"),
-        ({"image": "file:///nowhere/part.bmp"}, "data.image", "does not exist"),
+        ({"image": "file:///nowhere/part.bmp"}, "data.image", "outside the allowed folders"),
     ],
 )
-def test_a_request_that_cannot_be_answered_is_invalid_with_the_reason(handler, message, inspector, changes, field, problem):
+async def test_what_cannot_be_answered_is_invalid_with_the_reason(handler, message, inspector, changes, field, problem):
     body = encoded(message(**changes))
 
-    outcome = handler.handle(body, "opica.requests")
+    outcome = await handler.handle(body, "opica.requests")
 
     assert isinstance(outcome, Invalid)
     data = outcome.event.data
@@ -222,10 +322,10 @@ def test_a_request_that_cannot_be_answered_is_invalid_with_the_reason(handler, m
 
 
 @pytest.mark.parametrize("name", ["absent.bmp", "../images2/part.bmp", "lot", "lot/../../te_head_segnet/1/release.json"])
-def test_a_file_that_is_absent_outside_or_a_folder_is_invalid(handler, message, images, name):
+async def test_a_file_that_is_absent_outside_or_a_folder_is_invalid(handler, message, images, name):
     (images / "lot").mkdir()
 
-    outcome = handler.handle(encoded(message(image=f"file://{images}/{name}")))
+    outcome = await handler.handle(encoded(message(image=f"file://{images}/{name}")))
 
     assert isinstance(outcome, Invalid)
     assert [fault.field for fault in outcome.event.data.faults] == ["data.image"]
@@ -239,61 +339,65 @@ def test_a_file_that_is_absent_outside_or_a_folder_is_invalid(handler, message, 
         (UnknownRelease("release: triton has no 'te_head_v1'"), "data.release"),
     ],
 )
-def test_bad_input_that_the_ensemble_finds_is_invalid(handler, message, inspector, tmp_path, failure, field):
+async def test_bad_input_that_the_ensemble_finds_is_invalid(handler, message, inspector, tmp_path, failure, field):
     inspector.failure = failure
 
-    outcome = handler.handle(encoded(message()))
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Invalid)
     assert [(fault.field, fault.problem) for fault in outcome.event.data.faults] == [(field, str(failure))]
     assert not (tmp_path / "masks").exists()
 
 
-def test_a_photograph_that_the_ensemble_cannot_decode_is_invalid(handler, message, images):
+async def test_a_photograph_that_the_ensemble_cannot_decode_is_invalid(handler, message, images):
     (images / "part.bmp").write_bytes(b"no photograph")
 
-    outcome = handler.handle(encoded(message()))
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Invalid)
     assert "begins with b'no photo'" in outcome.event.data.faults[0].problem
 
 
 @pytest.mark.parametrize("failure", [Unavailable("triton: away"), BrokenRuntime("triton: garbles arrays")])
-def test_our_own_trouble_is_tried_again(handler, message, inspector, failure):
+async def test_our_own_trouble_is_tried_again(handler, message, inspector, failure):
     inspector.failure = failure
 
-    assert handler.handle(encoded(message())) == Retry(str(failure))
+    outcome = await handler.handle(encoded(message()))
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.kind, outcome.why) == (type(failure).__name__, str(failure))
+    assert outcome.request is not None
 
 
-def test_a_mask_that_cannot_be_written_is_tried_again(handler, message, tmp_path):
+async def test_a_mask_that_cannot_be_written_is_tried_again(handler, message, tmp_path):
     (tmp_path / "masks").write_bytes(b"not a folder")
 
-    outcome = handler.handle(encoded(message()))
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Retry)
     assert "cannot be written" in outcome.why
 
 
-def test_a_broken_release_is_our_own_trouble(handler, message, tmp_path):
+async def test_a_broken_release_is_our_own_trouble(handler, message, tmp_path):
     (tmp_path / "te_head_segnet/1/release.json").write_text("{")
 
-    assert isinstance(handler.handle(encoded(message())), Retry)
+    assert isinstance(await handler.handle(encoded(message())), Retry)
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xff", b"{}", b'{"id": 7}', b'{"id": "part-7"}', b'{"id": "' + b"x" * 200 + b'"}', b'{"id": "\\ud800"}', b'["id"]'],
 )
-def test_what_was_invalid_can_be_published_and_read(handler, body):
-    outcome = handler.handle(body)
+async def test_what_was_invalid_can_be_published_and_read(handler, body):
+    outcome = await handler.handle(body)
 
     assert isinstance(outcome, Invalid)
     read = InvalidEvent.model_validate_json(outcome.event.encode())
     assert read == outcome.event
 
 
-def test_a_decision_can_be_published_and_read(handler, message):
-    outcome = handler.handle(encoded(message()))
+async def test_a_decision_can_be_published_and_read(handler, message):
+    outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Decided)
     assert type(outcome.event).model_validate_json(outcome.event.encode()) == outcome.event

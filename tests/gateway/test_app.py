@@ -340,3 +340,11 @@ def test_a_decision_is_answered_as_plain_json(post):
 
     assert response.headers["content-type"] == "application/json"
     assert set(json.loads(response.content)["timings_ms"]) == {"infer", "mask", "total"}
+
+
+def test_the_inspector_is_closed_when_the_gateway_ends(gateway, inspector):
+    with TestClient(create_app(gateway)) as client:
+        client.get("/health/live")
+        assert not inspector.closed
+
+    assert inspector.closed

@@ -148,9 +148,10 @@ def test_broken_metadata_is_named(catalogue, tmp_path, text):
     file.write_bytes(text.encode("latin-1"))
 
     with pytest.raises(ConfigurationError) as caught:
-        catalogue.resolve("te_head", "te_head_v1")
+        catalogue.resolve("te_head", "te_head_v2")
 
     assert str(file) in str(caught.value)
+    assert catalogue.resolve("te_head", "te_head_v1").version == 1  # unharmed
 
 
 @pytest.mark.parametrize("text", ["", "{", "7", '{"product": "te_head"}', '[{"product": "te_head"}]', "\xff"])

@@ -15,9 +15,9 @@ from clean_environment import clean_environment
 from deploy.local.__main__ import PARTS, assemble
 from deploy.local.settings import ROOT, Settings
 from deploy.local.supervisor import Supervisor
+from opica.blocking import BlockingInspector
 from opica.errors import ConfigurationError
 from opica.releases import Catalogue
-from opica.triton import TritonInspector
 from training.synthesis.photograph import take_photograph
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # it reports every attempt to reach a broker that is still starting
@@ -32,10 +32,7 @@ class Line:
     environment: dict[str, str]
     photographs: Path
     """an allowed image root"""
-
-    @property
-    def inspector(self) -> TritonInspector:
-        return TritonInspector(self.settings.triton)
+    inspector: BlockingInspector
 
     @property
     def catalogue(self) -> Catalogue:
@@ -69,7 +66,8 @@ def line(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, Path])
     supervisor = Supervisor(parts, settings.logs)
     try:
         supervisor.start()
-        yield Line(settings, supervisor, environment, roots)
+        with BlockingInspector(settings.triton) as inspector:
+            yield Line(settings, supervisor, environment, roots, inspector)
     finally:
         supervisor.stop()
         if logs := os.environ.get("OPICA_KEEP_LOGS"):

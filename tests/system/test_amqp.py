@@ -44,7 +44,7 @@ def answers_to(client, identities, patience_s=60):
 
 def send_raw(client, body):
     properties = pika.BasicProperties(content_type=CONTENT_TYPE, delivery_mode=2)
-    client.publisher.channel.basic_publish("opica", "request.te_head", body, properties, mandatory=True)
+    client.publisher.channel.basic_publish("opica.line", "request.normal.te_head", body, properties, mandatory=True)
 
 
 def test_a_photograph_of_a_shorted_head_is_rejected_with_its_reason_and_mask(line, client, photographs):
@@ -99,7 +99,7 @@ def outside(tmp_path):
         ({"data": {"image": "ABSENT", "product": "te_head"}}, "data.image", "does not exist"),
         ({"data": {"image": "OUTSIDE", "product": "te_head"}}, "data.image", "outside the allowed folders"),
         ({"data": {"image": "LINK", "product": "te_head"}}, "data.image", "outside the allowed folders"),
-        ({"data": {"image": "http://example/x.bmp", "product": "te_head"}}, "data.image", "no local file"),
+        ({"data": {"image": "http://example/x.bmp", "product": "te_head"}}, "data.image", "is of no allowed kind"),
     ],
 )
 def test_a_request_that_cannot_be_answered_comes_back_with_its_fault(line, client, photographs, tmp_path, change, field, told):

@@ -1,0 +1,1 @@
+"""How the bridge is set up, and what it tells of itself."""

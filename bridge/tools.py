@@ -1,0 +1,132 @@
+"""What engineers do by hand: send a request, watch what comes out, give dead letters another life."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pika
+
+from bridge.amqp import Delivery, Link, Publisher
+from bridge.connection import declare
+from bridge.loop import ATTEMPT, WHY
+from bridge.topology import Topology
+from opica.messages import Request
+
+
+class Sender:
+    """The factory's side: sends requests, over a new connection where the last one was lost. Use as a context."""
+
+    def __init__(self, brokers: Sequence[pika.URLParameters], topology: Topology) -> None:
+        self.brokers, self.topology = brokers, topology
+        self.publisher: Publisher | None = None
+        self.opening = asyncio.Lock()
+
+    async def send(self, request: Request) -> None:
+        """Returns when the broker has it.
+
+        Raises:
+            Unavailable: it may not have it; sent again under the same id it is answered once.
+        """
+        key = f"request.{request.data.priority}.{request.data.product}"
+        await (await self._connected()).publish(self.topology.exchange, key, request.encode(), request.id)
+
+    async def _connected(self) -> Publisher:
+        async with self.opening:
+            if self.publisher is None or self.publisher.link.closed.done():
+                await asyncio.to_thread(declare, self.brokers, self.topology)
+                self.publisher = await Publisher.open(await Link.open(self.brokers))
+            return self.publisher
+
+    async def __aenter__(self) -> Self:
+        return self  # connects when there is something to send: a watcher outlives its broker
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.publisher:
+            await self.publisher.link.close()
+
+
+async def tail(
+    brokers: Sequence[pika.URLParameters], topology: Topology, keys: Sequence[str], show: Callable[[str, dict[str, Any]], None]
+) -> None:
+    """Show every event under ``keys`` from now on, taking none from anybody. Ends when cancelled or the broker goes."""
+    link = await Link.open(brokers)
+    channel = await link.channel()
+    declared: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    channel.queue_declare("", exclusive=True, callback=declared.set_result)
+    queue = (await link.or_closed(declared)).method.queue
+    for key in keys:
+        channel.queue_bind(queue, topology.exchange, key)
+
+    def arrived(delivery: Delivery) -> None:
+        delivery.ack()
+        show(delivery.key, json.loads(delivery.body))
+
+    try:
+        await link.consume([queue], 100, arrived)
+        await link.closed
+    finally:
+        await link.close()
+
+
+MOST_HELD = 65_535
+"""The largest prefetch that AMQP knows; more dead letters take more than one replay."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A request that was given up."""
+
+    inspection_id: str
+    key: str
+    attempts: int
+    why: str
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> DeadLetter:
+        headers = delivery.headers
+        why = str(headers.get(WHY, "delivered too often without an answer: bridges died over it"))
+        return cls(delivery.properties.message_id or "(no id)", delivery.key, int(headers.get(ATTEMPT, 0)), why)
+
+
+async def replay(
+    brokers: Sequence[pika.URLParameters],
+    topology: Topology,
+    most: int | None = None,
+    wanted: Callable[[DeadLetter], bool] = lambda _: True,
+    only_show: bool = False,
+) -> list[DeadLetter]:
+    """Publish dead letters again as fresh requests, each taken off the dead queue once the broker has confirmed it.
+
+    Args:
+        most: stop after so many; None takes all that lie there now.
+        wanted: which; the others stay.
+
+    Raises:
+        Unavailable: the broker went away; what was confirmed is replayed, the rest still lies there.
+    """
+    link = await Link.open(brokers)
+    found: list[DeadLetter] = []
+    try:
+        out = await Publisher.open(link)
+        lying = min(await link.depth(topology.dead), MOST_HELD)
+        arrivals: asyncio.Queue[Delivery] = asyncio.Queue()
+        # held until the end, so that those that stay are seen once; the broker takes them back with the channel
+        await link.consume([topology.dead], max(lying, 1), arrivals.put_nowait)
+        for _ in range(lying):
+            if most is not None and len(found) >= most:
+                break
+            delivery = await asyncio.wait_for(link.or_closed(asyncio.ensure_future(arrivals.get())), 30)
+            letter = DeadLetter.of(delivery)
+            if not wanted(letter):
+                continue
+            found.append(letter)
+            if not only_show:
+                await out.publish(topology.exchange, delivery.key, delivery.body, delivery.properties.message_id or "")
+                delivery.ack()
+    finally:
+        await link.close()
+    return found

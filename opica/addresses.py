@@ -1,0 +1,49 @@
+"""Where the Tritons are: a list of addresses, or a DNS name that stands for several."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+from opica.errors import ConfigurationError, Unavailable
+
+Resolver = Callable[[], Awaitable[Sequence[str]]]
+"""Every address, host:port, as known now."""
+
+
+def resolver(text: str) -> Resolver:
+    """What ``text`` names: ``host:port,host:port``, or ``dns:host:port`` for all addresses of that host.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if text.startswith("dns:"):
+        host, port = _split(text.removeprefix("dns:"), text)
+        return lambda: _look_up(host, port)
+    addresses = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not addresses:
+        raise ConfigurationError("triton: no address; host:port, host:port,host:port or dns:host:port is wanted")
+    for address in addresses:
+        _split(address, text)
+
+    async def fixed() -> Sequence[str]:
+        return addresses
+
+    return fixed
+
+
+async def _look_up(host: str, port: int) -> Sequence[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(f"triton: {host} has no address: {error}") from error
+    places = ((f"[{place[0]}]" if family == socket.AF_INET6 else place[0]) for family, *_, place in found)
+    return sorted({f"{place}:{port}" for place in places})
+
+
+def _split(address: str, text: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"triton: {address!r} in {text!r} is no host:port")
+    return host, int(port)
