@@ -11,6 +11,11 @@ from typing import Any
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectionWorkflowFailed,
+    AMQPConnectorException,
+    AMQPConnectorPhaseErrorBase,
+)
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
@@ -91,8 +96,8 @@ class Link:
             )
             try:
                 return cls(await asyncio.wait_for(opened, timeout_s))
-            except (AMQPError, OSError, TimeoutError) as error:
-                faults.append(f"{broker.host}:{broker.port}: {type(error).__name__} {error}".strip())
+            except (AMQPError, AMQPConnectorException, OSError, TimeoutError) as error:
+                faults.append(f"{broker.host}:{broker.port}: {_reason(error)}")
                 if connection.is_open:
                     connection.close()
         raise Unavailable(f"amqp: no broker lets us in: {'; '.join(faults)}")
@@ -251,6 +256,15 @@ class Publisher:
             if not waiting.done():
                 waiting.set_result(f"lost the broker before it confirmed: {reason}")
         self.unconfirmed.clear()
+
+
+def _reason(error: BaseException) -> str:
+    """What pika's layers wrap up."""
+    if isinstance(error, AMQPConnectionWorkflowFailed) and error.exceptions:
+        return _reason(error.exceptions[-1])
+    if isinstance(error, AMQPConnectorPhaseErrorBase):
+        return _reason(error.exception)
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:

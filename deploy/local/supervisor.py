@@ -175,8 +175,9 @@ def _alive(part: Part, pid: int) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group."""
-    for sign, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+    """End a process and all of its group; politely, unless it has ended and only its children are left."""
+    signals = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)) if process.poll() is None else ((signal.SIGKILL, 5.0),)
+    for sign, patience in signals:
         try:
             os.killpg(process.pid, sign)
         except ProcessLookupError:
