@@ -24,6 +24,9 @@ from bridge.topology import Topology
 from opica.errors import OpicaError
 from opica.messages import Priority, Request, RequestData
 
+SWITCH_S = 0.0005
+"""The event loop makes a dozen system calls a request and would wait for the GIL up to 5 ms after each."""
+
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bridge", description=__doc__)
@@ -60,6 +63,7 @@ def main() -> int:
         settings = kind.from_environment(os.environ)
         configure_logging(settings.log_format if isinstance(settings, Settings) else "text", settings.log_level)
         if isinstance(settings, Settings):
+            sys.setswitchinterval(SWITCH_S)
             asyncio.run(run(settings))
         elif options.command == "definitions":
             print(Topology(settings.prefix).definitions())

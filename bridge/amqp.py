@@ -69,6 +69,12 @@ class Delivery:
             self._channel.basic_reject(self._tag, requeue=True)
 
 
+class _Connection(AsyncioConnection):
+    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
+        """A message's method, header and body in one system call instead of three."""
+        super()._output_marshaled_frames([b"".join(marshaled_frames)])
+
+
 class Link:
     """One AMQP connection on the running event loop."""
 
@@ -88,7 +94,7 @@ class Link:
         faults = []
         for broker in brokers:
             opened: asyncio.Future[AsyncioConnection] = asyncio.get_running_loop().create_future()
-            connection = AsyncioConnection(
+            connection = _Connection(
                 broker,
                 on_open_callback=partial(_resolve, opened),
                 on_open_error_callback=lambda _, error, opened=opened: _fail(opened, error),

@@ -133,6 +133,11 @@ class Bridge:
             try:
                 self.session = _Session(self, consuming, publishing, await Publisher.open(publishing))
                 await self.session.serve()
+            except (Unavailable, AMQPError, OSError) as error:
+                if self.session is None:
+                    raise
+                self._lost(error)
+                await self._pause(0.2)  # and no longer, as it had served
             finally:
                 self.session = None
                 await publishing.close()

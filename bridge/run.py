@@ -69,7 +69,7 @@ async def run(settings: Settings) -> None:
         Unavailable: the database cannot be opened.
     """
     topology = Topology(settings.prefix)
-    catalogue = Catalogue(settings.repository)
+    catalogue = Catalogue(settings.repository, look_every_s=0.25)
     async with AsyncExitStack() as stack:
         tracing = Tracing(settings.traces)
         stack.callback(tracing.close)

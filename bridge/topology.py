@@ -31,6 +31,8 @@ DELIVERY_LIMIT = 20
 DELAYS_S = (1, 2, 5, 10, 30, 60)
 """How long a request waits before its second, third, ... attempt; the last one repeats."""
 
+PRECONDITION_FAILED = 406
+
 PRIORITIES: tuple[str, ...] = get_args(Priority)
 
 _QUORUM = {
@@ -165,6 +167,8 @@ class Topology:
             for binding in self.bindings:
                 channel.queue_bind(binding.queue, binding.exchange, binding.key)
         except ChannelClosedByBroker as error:
+            if error.reply_code != PRECONDITION_FAILED:
+                raise  # such as a cluster without its majority: it may be back soon
             raise ConfigurationError(
                 f"amqp: the broker holds another topology under {self.prefix!r}: {error.reply_text}; "
                 "empty and delete what it names, or set OPICA_PREFIX to a new name (a broker that make started: make clean)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,10 +63,15 @@ class Promotion(BaseModel):
 
 
 class Catalogue:
-    """The releases of a model repository. Looks at the disk at each call: a promotion needs no restart."""
+    """The releases of a model repository. Follows the disk: a promotion needs no restart.
 
-    def __init__(self, repository: Path) -> None:
-        self.repository = repository
+    Args:
+        look_every_s: what was read is believed for so long; 0 looks at the disk at each call.
+    """
+
+    def __init__(self, repository: Path, look_every_s: float = 0.0) -> None:
+        self.repository, self.look_every_s = repository, look_every_s
+        self._resolved: dict[tuple[str, str | None], tuple[float, Release]] = {}
         self._parsed: dict[Path, tuple[tuple[int, ...], Any]] = {}
         """by file: what it was like when it was read, and what it said"""
 
@@ -80,7 +86,15 @@ class Catalogue:
         Raises:
             UnknownRelease: nothing of that name; the message lists what there is.
         """
-        wanted = wanted or "champion"
+        known = self._resolved.get((product, wanted))
+        if known and time.monotonic() < known[0]:
+            return known[1]
+        release = self._resolve(product, wanted or "champion")
+        if self.look_every_s:
+            self._resolved[product, wanted] = time.monotonic() + self.look_every_s, release
+        return release
+
+    def _resolve(self, product: str, wanted: str) -> Release:
         aliases = self.aliases().get(product, {})
         name = aliases.get(wanted, wanted)
         version = name.removeprefix(f"{product}_v")

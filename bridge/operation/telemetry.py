@@ -27,7 +27,7 @@ from requests import RequestException
 log = logging.getLogger("bridge.operation.telemetry")
 
 LEVELS = {
-    "pika": logging.ERROR,  # it warns of every lost connection, as we do
+    "pika": logging.CRITICAL,  # a dozen lines for each attempt to reach a broker that is away; we say it in one
     "httpx": logging.WARNING,  # a line a photograph otherwise
     "httpcore": logging.WARNING,
     "urllib3": logging.WARNING,

@@ -164,8 +164,8 @@ def test_a_line_within_a_span_names_trace_and_span(written):
 @pytest.mark.parametrize(
     ("name", "level", "heard"),
     [
-        ("pika.connection", "WARNING", False),
-        ("pika.connection", "ERROR", True),
+        ("pika.connection", "ERROR", False),
+        ("pika.connection", "CRITICAL", True),
         ("httpx", "INFO", False),
         ("httpx", "WARNING", True),
         ("uvicorn.error", "INFO", False),

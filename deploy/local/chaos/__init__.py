@@ -1,0 +1,1 @@
+"""Proof that the line loses nothing and answers nothing twice, by killing its parts under load."""
