@@ -22,12 +22,12 @@ with atheris.instrument_imports(include=["opica.messages", "opica.strict_json", 
     from fuzz.invariant import check
     from fuzz.mutations import SEEDS, mutated
 
-    from opica.messages import MalformedRequest
+    from opica.messages import MalformedRequest, Request, RequestData
 
 CORPUS = ROOT / "var" / "fuzz" / "decoder"
 """Bodies that found something new, kept for the next run; a body that breaks the decoder lands beside the folder."""
 
-MOST_BRANCHES = 5000
+FIELDS = Request.model_fields.keys() | RequestData.model_fields.keys() | {"body"}
 
 
 @cache
@@ -54,9 +54,8 @@ def one(body: bytes) -> None:
     outcome = check(body)
     if isinstance(outcome, MalformedRequest):
         for fault in outcome.faults:
-            place = ".".join(fault.field.split(".")[:2])
-            if branch.cache_info().currsize < MOST_BRANCHES:  # some fields' names are the sender's
-                branch(f"{place}: {fault.problem[:30]}")()
+            place = [name if name in FIELDS else "*" for name in fault.field.split(".")[:3]]  # * is the sender's invention
+            branch(f"{place}: {fault.problem[:30]}")()
     with contextlib.suppress(ValueError, RecursionError):
         traced_scanner().decode(body.decode())
 

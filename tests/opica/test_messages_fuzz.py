@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ BODIES = int(os.environ.get("OPICA_FUZZ", "3000"))
 BODIES_AN_EXAMPLE = 10
 
 few = settings(
-    max_examples=max(1, BODIES // 3 // BODIES_AN_EXAMPLE),
+    max_examples=ceil(BODIES / 3 / BODIES_AN_EXAMPLE),
     deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],
