@@ -94,7 +94,7 @@ class Handler:
         try:
             request = parse_request(body)
         except MalformedRequest as error:
-            return Invalid(invalid_event(body, error.faults, origin, _readable_id(body)))
+            return Invalid(invalid_event(body, error.faults, origin, error.inspection_id))
         facts = {"inspection_id": request.id, "product": request.data.product}
         with inspection(request.id), self.tracing.span("inspect", request.traceparent, "consumer", **facts):
             return await self._outcome(request, body, origin)
@@ -204,12 +204,3 @@ def _field(error: BadInput) -> str:
     """The request's field at fault."""
     names = {"UnknownProduct": "data.product", "UnknownRelease": "data.release", "BadRecipe": "data.recipe"}
     return names.get(type(error).__name__, "data.image")
-
-
-def _readable_id(body: bytes) -> str | None:
-    """The id of a message that is otherwise no request, so that its sender can find it."""
-    try:
-        identity = json.loads(body)["id"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return identity if isinstance(identity, str) and len(identity) <= 128 and identity.isprintable() else None
