@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pika.exceptions import AMQPError
 
 from bridge.connection import Publisher, connect
-from bridge.topology import Topology
+from bridge.topology import Topology, request_key
 from opica.errors import Unavailable
 from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request
 
@@ -40,7 +40,7 @@ class Client:
         Raises:
             Unavailable: it has not.
         """
-        self.publisher.publish(f"request.{request.data.priority}.{request.data.product}", request)
+        self.publisher.publish(request_key(request.data.priority, request.data.product), request)
 
     def receive(self, timeout_s: float) -> Iterator[Answer]:
         """Answers that arrive, until none has for ``timeout_s``."""

@@ -162,7 +162,7 @@ class _Session:
         self.bridge, self.consuming, self.publishing, self.publisher = bridge, consuming, publishing, publisher
         self.waiting: asyncio.PriorityQueue[tuple[int, int, Delivery]] = asyncio.PriorityQueue()
         self.order = itertools.count()
-        self.ranks = {f"{bridge.topology.requests(priority)}": rank for rank, priority in enumerate(PRIORITIES)}
+        self.ranks = {bridge.topology.requests(priority): rank for rank, priority in enumerate(PRIORITIES)}
 
     async def serve(self) -> None:
         """Until the bridge stops.

@@ -151,7 +151,7 @@ class Watched:
 
     async def _tritons(self) -> None:
         if not self.balancer.health():
-            await self.balancer.start(next(iter(deciding(self.catalogue)), ""))
+            await self.balancer.start(next(iter(self.catalogue.deciding()), ""))
         await self.tritons.look()
         self.metrics.tritons(self.balancer.health())
 
@@ -165,11 +165,6 @@ class Watched:
         self.limits.waiting(waiting, time.monotonic())
         if not waiting and not bridge.in_flight:
             self.age.observe(0)
-
-
-def deciding(catalogue: Catalogue) -> list[str]:
-    """The champion of every product that has one."""
-    return [aliases["champion"] for aliases in catalogue.aliases().values() if "champion" in aliases]
 
 
 def _https(settings: Settings) -> HttpsSource | None:
@@ -186,7 +181,7 @@ def _checks(bridge: Bridge, balancer: Balancer, catalogue: Catalogue, store: Sto
         return bridge.fault if bridge.state == "consuming" else bridge.fault or bridge.state
 
     async def triton() -> str | None:
-        releases = deciding(catalogue)
+        releases = catalogue.deciding()
         for release in releases:
             if await balancer.ready(release):  # a Triton may serve some of our products only
                 return None

@@ -13,7 +13,7 @@ import pika
 from bridge.amqp import Delivery, Link, Publisher
 from bridge.connection import declare
 from bridge.loop import ATTEMPT, WHY
-from bridge.topology import Topology
+from bridge.topology import Topology, request_key
 from opica.messages import Request
 
 
@@ -31,7 +31,7 @@ class Sender:
         Raises:
             Unavailable: it may not have it; sent again under the same id it is answered once.
         """
-        key = f"request.{request.data.priority}.{request.data.product}"
+        key = request_key(request.data.priority, request.data.product)
         await (await self._connected()).publish(self.topology.exchange, key, request.encode(), request.id)
 
     async def _connected(self) -> Publisher:

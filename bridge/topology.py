@@ -65,6 +65,11 @@ class Binding:
     key: str
 
 
+def request_key(priority: str, product: str) -> str:
+    """The routing key of a request; its priority chooses the queue."""
+    return f"request.{priority}.{product}"
+
+
 def delay_s(attempt: int) -> int:
     """The wait after attempt 1, 2, ..."""
     return DELAYS_S[min(attempt, len(DELAYS_S)) - 1]

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from opica.errors import BadInput, ForbiddenPath, OpicaError, UnknownProduct, UnknownRelease
-from opica.files import read_image_uri, write_atomically
+from opica.files import write_atomically
 from opica.images import check_image
 from opica.inspector import Inspector
 from opica.messages import DecisionData, DecisionEvent, RequestData
@@ -27,6 +27,7 @@ from opica.products import Product, load_product, product_names
 from opica.recipe import override
 from opica.releases import Catalogue, Release
 from opica.rendering import mask_from_png, mask_to_png, overlay_png
+from opica.sources.file import read_image_uri
 from opica.store import Recorded, Store
 
 DESCRIPTION = "Optical inspection: photograph in, explained decision out."
@@ -54,10 +55,6 @@ class Gateway:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         yield
         await self.inspector.close()
-
-    def served(self) -> list[str]:
-        """The release that decides, of every product that has one."""
-        return [release for aliases in self.catalogue.aliases().values() if (release := aliases.get("champion"))]
 
     async def inspect(
         self, photograph: bytes, product: Product, release: Release, recipe: str, head_id: str | None, lot: str | None
@@ -190,7 +187,9 @@ def create_app(gateway: Gateway) -> FastAPI:
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, object]:
         """Ready only if a real inference passes on every release that decides."""
-        served = {release: await gateway.inspector.ready(release) for release in await run_in_threadpool(gateway.served)}
+        served = {
+            release: await gateway.inspector.ready(release) for release in await run_in_threadpool(gateway.catalogue.deciding)
+        }
         healthy = bool(served) and all(served.values())
         response.status_code = 200 if healthy else 503
         return {"status": "ready" if healthy else "not ready", "inference": served}

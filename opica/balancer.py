@@ -18,7 +18,7 @@ from opica.addresses import Resolver, resolver
 from opica.answer import product_of
 from opica.errors import BadInput, BrokenAnswer, OpicaError, Unavailable
 from opica.inspector import Inspection, Inspector
-from opica.readiness import probe
+from opica.readiness import passes, probe
 
 log = logging.getLogger("opica.balancer")
 
@@ -138,11 +138,7 @@ class Balancer:
 
     async def ready(self, release: str) -> bool:
         """Does a real inference pass on any of them?"""
-        try:
-            await self.inspect(release, probe(release), timeout_s=10)
-        except OpicaError:
-            return False
-        return True
+        return await passes(self, release)
 
     async def close(self) -> None:
         """Close every connection; calls under way end as Unavailable."""

@@ -12,7 +12,7 @@ from opica.errors import OpicaError
 from opica.images import check_image
 from opica.inspector import Inspection
 from opica.products import load_product
-from opica.readiness import probe
+from opica.readiness import passes
 from opica.recipe import override
 
 
@@ -59,11 +59,7 @@ class FakeInspector:
 
     async def ready(self, release: str) -> bool:
         """See ``Inspector``."""
-        try:
-            await self.inspect(release, probe(release))
-        except OpicaError:
-            return False
-        return True
+        return await passes(self, release)
 
     async def close(self) -> None:
         """See ``Inspector``."""

@@ -6,9 +6,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from opica.errors import Unavailable
-from opica.sources.file import read_image_uri
-
-__all__ = ["read_image_uri", "write_atomically"]
 
 
 def write_atomically(file: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The photograph that readiness checks send: blank, of the product's aspect."""
+"""Does an inspector work? Asked with a photograph: blank, of the product's aspect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from PIL import Image
 
+from opica.errors import OpicaError
+from opica.inspector import Inspector
 from opica.products import Product, load_product
 
 
@@ -22,3 +24,12 @@ def blank(product: Product) -> bytes:
 def probe(release: str) -> bytes:
     """``blank`` for a release's product (names are PRODUCT_vN)."""
     return blank(load_product(release.rsplit("_v", 1)[0]))
+
+
+async def passes(inspector: Inspector, release: str) -> bool:
+    """Does a real inference pass? A refusal of an absurd image would prove nothing: this one must come back decided."""
+    try:
+        await inspector.inspect(release, probe(release), timeout_s=10)
+    except OpicaError:
+        return False
+    return True

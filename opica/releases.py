@@ -111,6 +111,10 @@ class Catalogue:
             current.setdefault(promotion.product, {})[promotion.alias] = promotion.release
         return current
 
+    def deciding(self) -> list[str]:
+        """The champion of every product that has one."""
+        return [names["champion"] for names in self.aliases().values() if "champion" in names]
+
     def promotions(self) -> list[Promotion]:
         """All changes, oldest first."""
         file = self.repository / ALIASES

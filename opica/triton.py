@@ -18,7 +18,7 @@ from opica.answer import checked, product_of
 from opica.contract import CONFIDENCE, DECISION, ECHO, IMAGE, RECIPE, mask
 from opica.errors import BrokenAnswer, BrokenRuntime, Unavailable, UnknownRelease
 from opica.inspector import Inspection
-from opica.readiness import probe
+from opica.readiness import passes
 from opica.shared_memory import PREFIX, SLOT_BYTES, Slot
 from opica.triton_memory import SharedInput, no_answer
 
@@ -82,12 +82,8 @@ class TritonInspector:
         return Inspection(checked(release, text, plane, float(confidence)), plane, float(confidence), infer_ms)
 
     async def ready(self, release: str) -> bool:
-        """A refusal of an absurd image proves nothing: a real photograph must come back decided."""
-        try:
-            await self.inspect(release, probe(release), timeout_s=10)
-        except errors.OpicaError:
-            return False
-        return True
+        """See ``Inspector``."""
+        return await passes(self, release)
 
     async def close(self) -> None:
         """Let go of the connection and the shared memory; calls under way end as Unavailable."""

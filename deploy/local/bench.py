@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from bridge.client import Client
 from bridge.topology import Topology
+from deploy.local.photographs import drawn
 from opica.errors import OpicaError
 from opica.products import load_product
 from perf.bench import Budget, bench
@@ -25,12 +25,11 @@ def main() -> int:
     folder = Path(os.environ["OPICA_VAR"]) / "images/bench"
     try:
         product = load_product(options.product)
-        if not (folder / "manifest.csv").is_file():
-            command = [sys.executable, "-m", "training.synthesis", str(folder), "--test", "40", "--seed", "6"]
-            subprocess.run(command, check=True)
         client = Client(os.environ["AMQP_URL"], Topology(os.environ["OPICA_PREFIX"]))
         budget = Budget(options.rounds, options.images, options.seconds)
-        print(bench(client, product, Path(os.environ["OPICA_REPOSITORY"]), sorted((folder / "images").iterdir()), budget))
+        print(
+            bench(client, product, Path(os.environ["OPICA_REPOSITORY"]), drawn(folder, "--test", "40", "--seed", "6"), budget)
+        )
         client.close()
     except OpicaError as error:
         print(f"error: {error}", file=sys.stderr)

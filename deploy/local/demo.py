@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from bridge.client import Client
 from bridge.topology import Topology
+from deploy.local.photographs import drawn
 from opica.errors import OpicaError
 from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request, RequestData
 from opica.products import Product, load_product
@@ -30,14 +30,6 @@ SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 class Row:
     image: Path
     answer: Answer | None
-
-
-def synthetic(folder: Path) -> list[Path]:
-    """24 trailing edges: eight good, the defects in turn."""
-    if not (folder / "manifest.csv").is_file():
-        command = [sys.executable, "-m", "training.synthesis", str(folder), "--golden", str(PHOTOGRAPHS), "--seed", "24"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return sorted((folder / "images").iterdir())
 
 
 def inspect(images: list[Path], product: str, client: Client, console: Console, patience_s: float) -> tuple[list[Row], float]:
@@ -119,7 +111,7 @@ def main() -> int:
     try:
         product = load_product(options.product)
         if options.images is None:
-            images = synthetic(var / "images/demo")
+            images = drawn(var / "images/demo", "--golden", str(PHOTOGRAPHS), "--seed", "24")
         else:
             images = sorted(file for file in options.images.rglob("*") if file.suffix.lower() in SUFFIXES)
         if not images:

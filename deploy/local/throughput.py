@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from bridge.amqp import Delivery, Link, parameters
 from bridge.tools import Sender
 from bridge.topology import Topology
+from deploy.local.photographs import drawn
 from opica.errors import OpicaError, Unavailable
 from opica.messages import Request, RequestData
 
@@ -113,10 +113,7 @@ def main() -> int:
     parser.add_argument("--window", type=int, default=200, help="requests without an answer at most")
     options = parser.parse_args()
     folder = Path(os.environ["OPICA_VAR"]) / "images/bench"
-    if not (folder / "manifest.csv").is_file():
-        command = [sys.executable, "-m", "training.synthesis", str(folder), "--test", "40", "--seed", "6"]
-        subprocess.run(command, check=True)
-    images = sorted((folder / "images").iterdir())
+    images = drawn(folder, "--test", "40", "--seed", "6")
     topology = Topology(os.environ["OPICA_PREFIX"])
     try:
         run = asyncio.run(throughput(os.environ["AMQP_URL"], topology, images, options.product, options.number, options.window))

@@ -13,7 +13,7 @@ from pika.exceptions import AMQPError
 from tenacity import retry, retry_if_exception_type, wait_random
 
 from bridge.amqp import Link, Publisher
-from bridge.topology import Topology
+from bridge.topology import Topology, request_key
 from deploy.local.chaos.shots import Shot
 from deploy.local.chaos.tally import Tally
 from opica.errors import Unavailable
@@ -97,5 +97,5 @@ class Load:
     async def _one(self, shot: Shot, priority: str) -> None:
         self.tally.attempt(shot.key, shot.wanted, time.monotonic())
         for _ in range(shot.times):
-            await self.sender.send(self.topology.exchange, f"request.{priority}.{self.product}", shot)
+            await self.sender.send(self.topology.exchange, request_key(priority, self.product), shot)
             self.tally.confirm(shot.key)

@@ -168,7 +168,7 @@ async def test_of_arbitrary_text_nothing_comes_but_allowed_bytes_or_two_errors(r
 
 
 async def test_the_parts_for_https_are_not_loaded_by_who_reads_none():
-    code = "import opica.files, opica.sources, sys; print([name for name in ('httpcore', 'httpx') if name in sys.modules])"
+    code = "import opica.sources, sys; print([name for name in ('httpcore', 'httpx') if name in sys.modules])"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
 
