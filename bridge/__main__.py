@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bridge import tools
-from bridge.amqp import parameters
 from bridge.ingest import watch
 from bridge.operation.settings import BrokerSettings, Settings, describe
 from bridge.operation.telemetry import configure_logging
 from bridge.run import run
-from bridge.topology import Topology
+from opica.amqp.link import parameters
+from opica.amqp.topology import Topology
 from opica.errors import OpicaError
 from opica.messages import Priority, Request, RequestData
 

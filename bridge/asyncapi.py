@@ -15,7 +15,7 @@ import yaml
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from bridge.topology import DELIVERY_LIMIT, PRIORITIES, Topology
+from opica.amqp.topology import DELIVERY_LIMIT, PRIORITIES, Topology
 from opica.examples import EXAMPLES
 from opica.messages import CONTENT_TYPE, MAX_BODY, AlertKind
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pika.exceptions import AMQPError
 
-from bridge.connection import Publisher, connect
-from bridge.topology import Topology, request_key
+from opica.amqp.connection import Publisher, connect
+from opica.amqp.topology import Topology, request_key
 from opica.errors import Unavailable
 from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request
 

@@ -22,12 +22,12 @@ import pika
 from pika.exceptions import AMQPError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from bridge.amqp import Delivery, Link, Publisher
-from bridge.connection import declare
 from bridge.handler import SOURCE, Handler
 from bridge.operation.telemetry import Tracing, inspection
 from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry, about
-from bridge.topology import PRIORITIES, Topology, delay_s
+from opica.amqp.connection import declare
+from opica.amqp.link import Delivery, Link, Publisher
+from opica.amqp.topology import PRIORITIES, Topology, delay_s
 from opica.errors import Unavailable
 from opica.messages import CloudEvent, StatusData, StatusEvent
 

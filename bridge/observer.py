@@ -11,7 +11,7 @@ from bridge.guard.limits import ControlLimits
 from bridge.guard.watchers import QueueAge
 from bridge.operation.metrics import Metrics
 from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry
-from bridge.topology import Topology
+from opica.amqp.topology import Topology
 from opica.messages import Request
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from bridge.amqp import parameters
 from bridge.guard.guardian import Guardian, LogSink, Sink
 from bridge.guard.limits import ControlLimits
 from bridge.guard.watchers import DiskWatcher, QueueAge, QueueDepth, TritonWatcher, watch
@@ -25,7 +24,8 @@ from bridge.operation import health
 from bridge.operation.metrics import Metrics
 from bridge.operation.settings import Settings
 from bridge.operation.telemetry import Tracing, triton_headers
-from bridge.topology import PRIORITIES, Topology
+from opica.amqp.link import parameters
+from opica.amqp.topology import PRIORITIES, Topology
 from opica.balancer import Balancer
 from opica.errors import Unavailable
 from opica.messages import AlertEvent

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import pika
 
-from bridge.amqp import Delivery, Link, Publisher
-from bridge.connection import declare
 from bridge.loop import ATTEMPT, WHY
-from bridge.topology import Topology, request_key
+from opica.amqp.connection import declare
+from opica.amqp.link import Delivery, Link, Publisher
+from opica.amqp.topology import Topology, request_key
 from opica.messages import Request
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 from opica.products import Product, load_product
 from opica.releases import METADATA, Release, checksum
 
+pytest_plugins = ["broker"]
+
 
 @pytest.fixture
 def te_head() -> Product:

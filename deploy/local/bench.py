@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from bridge.client import Client
-from bridge.topology import Topology
 from deploy.local.photographs import drawn
+from opica.amqp.topology import Topology
 from opica.errors import OpicaError
 from opica.products import load_product
 from perf.bench import Budget, bench

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bridge.client import Client
-from bridge.topology import Topology
 from deploy.local.photographs import drawn
+from opica.amqp.topology import Topology
 from opica.errors import OpicaError
 from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request, RequestData
 from opica.products import Product, load_product

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.connection import answers
 from deploy.local.settings import Settings, free_port
 from deploy.local.supervisor import Part
+from opica.amqp.connection import answers
 from opica.errors import ConfigurationError, Unavailable
 
 _SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/sbin/rabbitmq-server")

@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 from tqdm import tqdm
 
-from bridge.amqp import Delivery, Link, parameters
 from bridge.tools import Sender
-from bridge.topology import Topology
 from deploy.local.photographs import drawn
+from opica.amqp.link import Delivery, Link, parameters
+from opica.amqp.topology import Topology
 from opica.errors import OpicaError, Unavailable
 from opica.messages import Request, RequestData
 

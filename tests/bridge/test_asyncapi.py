@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from pydantic import ValidationError
 
 from bridge.asyncapi import KEYS, RECEIVED, SENT, document, dump
-from bridge.topology import Topology
+from opica.amqp.topology import Topology
 from opica.examples import EXAMPLES
 from opica.messages import MalformedRequest, parse_request
 

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.amqp import Link, Publisher, parameters
 from bridge.handler import Handler
 from bridge.loop import ATTEMPT, WHY, Bridge, Limits
 from bridge.operation.telemetry import Tracing
 from bridge.outcome import Invalid, Retry
+from opica.amqp.link import Link, Publisher, parameters
 from opica.errors import Unavailable
 from opica.messages import Request, RequestData, invalid_event, parse_request
 

@@ -6,13 +6,13 @@ import pytest
 import trustme
 from clean_environment import clean_environment
 
-from bridge.amqp import Link, parameters
-from bridge.connection import declare
 from bridge.operation.values import tls_context
-from bridge.topology import Topology
 from deploy.local.rabbitmq import Node, server_script
 from deploy.local.settings import Settings, free_port
 from deploy.local.supervisor import Supervisor
+from opica.amqp.connection import declare
+from opica.amqp.link import Link, parameters
+from opica.amqp.topology import Topology
 from opica.errors import ConfigurationError, Unavailable
 
 pytestmark = pytest.mark.system

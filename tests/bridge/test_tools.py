@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bridge.amqp import Link, Publisher, parameters
 from bridge.loop import ATTEMPT, WHY
 from bridge.tools import Sender, replay, tail
+from opica.amqp.link import Link, Publisher, parameters
 from opica.messages import Request, RequestData
 
 pytestmark = pytest.mark.system

@@ -10,7 +10,7 @@ import pika
 import pytest
 
 from bridge.client import Client
-from bridge.topology import Topology
+from opica.amqp.topology import Topology
 from opica.messages import CONTENT_TYPE, DecisionEvent, InvalidEvent, Request, RequestData
 from opica.products import load_product
 from opica.rendering import mask_from_png

@@ -9,9 +9,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from bridge.amqp import parameters
 from bridge.tools import Sender, tail
-from bridge.topology import Topology
+from opica.amqp.link import parameters
+from opica.amqp.topology import Topology
 from opica.messages import Request, RequestData
 
 pytestmark = pytest.mark.system

@@ -10,15 +10,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from bridge.amqp import Delivery, Link
 from bridge.tools import MOST_HELD
-from bridge.topology import DELAYS_S, PRIORITIES
 from deploy.local.chaos.line import Line
 from deploy.local.chaos.load import Load, Sender
 from deploy.local.chaos.plan import MORE, Strike
 from deploy.local.chaos.receiver import Receiver
 from deploy.local.chaos.shots import Mix, shots
 from deploy.local.chaos.tally import Counts, Tally
+from opica.amqp.link import Delivery, Link
+from opica.amqp.topology import DELAYS_S, PRIORITIES
 
 log = logging.getLogger("chaos")
 

@@ -13,8 +13,6 @@ import numpy as np
 import pika
 from PIL import Image
 
-from bridge.amqp import parameters
-from bridge.topology import Topology
 from deploy.local.__main__ import assemble, served_models
 from deploy.local.chaos.cluster import cluster
 from deploy.local.chaos.disk import fillable, unmount
@@ -34,6 +32,8 @@ from deploy.local.chaos.shots import DAMAGED
 from deploy.local.rabbitmq import Node, own_node, stop_epmd
 from deploy.local.settings import Settings
 from deploy.local.supervisor import Supervisor
+from opica.amqp.link import parameters
+from opica.amqp.topology import Topology
 from opica.products import Product
 from perf.null_release import write_null_repository
 

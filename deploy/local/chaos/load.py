@@ -12,10 +12,10 @@ import pika
 from pika.exceptions import AMQPError
 from tenacity import retry, retry_if_exception_type, wait_random
 
-from bridge.amqp import Link, Publisher
-from bridge.topology import Topology, request_key
 from deploy.local.chaos.shots import Shot
 from deploy.local.chaos.tally import Tally
+from opica.amqp.link import Link, Publisher
+from opica.amqp.topology import Topology, request_key
 from opica.errors import Unavailable
 
 log = logging.getLogger("chaos")

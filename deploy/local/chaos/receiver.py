@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import pika
 from pika.exceptions import AMQPError
 
-from bridge.amqp import Delivery, Link
-from bridge.topology import Topology
 from deploy.local.chaos.tally import Tally, Verdict
+from opica.amqp.link import Delivery, Link
+from opica.amqp.topology import Topology
 from opica.errors import Unavailable
 from opica.messages import DecisionEvent, ExpiredEvent, InvalidEvent
 

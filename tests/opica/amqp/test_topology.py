@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from bridge.connection import connect
-from bridge.topology import DELAYS_S, Topology, delay_s
 from deploy.local.settings import ROOT
+from opica.amqp.connection import connect
+from opica.amqp.topology import DELAYS_S, Topology, delay_s
 from opica.errors import ConfigurationError
 
 

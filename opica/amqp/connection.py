@@ -8,7 +8,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
-from bridge.topology import Topology
+from opica.amqp.topology import Topology
 from opica.errors import Unavailable
 from opica.messages import CONTENT_TYPE, CloudEvent
 

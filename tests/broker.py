@@ -1,4 +1,4 @@
-"""The real RabbitMQ, and a bridge in the test's own process over a fake ensemble."""
+"""The real RabbitMQ for tests of any folder, and names of a test alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 from clean_environment import clean_environment
 
-from bridge.connection import connect
-from bridge.topology import Topology
 from deploy.local.rabbitmq import broker
 from deploy.local.settings import Settings
 from deploy.local.supervisor import Supervisor
+from opica.amqp.connection import connect
+from opica.amqp.topology import Topology
 from opica.errors import ConfigurationError
 
 

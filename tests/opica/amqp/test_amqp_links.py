@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.amqp import Link, Publisher, parameters
+from opica.amqp.link import Link, Publisher, parameters
 
 pytestmark = pytest.mark.system
 
