@@ -1,16 +1,17 @@
 # The verbs of the project, for people and CI alike. Each installs what it needs first.
 #   make demo [IMAGES=folder PRODUCT=name]   make up   make test   make check
 #   make train PRODUCT=te_head [DATA=folder] [ARGS="--minutes 30"]
-#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make throughput   make chaos [N=10000]
+#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make bench-store   make throughput   make chaos [N=10000]
 
 PRODUCT ?= te_head
 N ?= 10000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
+VENDOR := gateway/static/vendor/.done
 LOCAL := $(PY) -m deploy.local
 
-.PHONY: demo up test check format train evaluate bench throughput chaos install pin clean
+.PHONY: demo up test check format train evaluate bench bench-store bench-upload throughput chaos install pin clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
@@ -18,11 +19,18 @@ demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
 		$(PY) -m deploy.local.demo --product $(PRODUCT) $(if $(IMAGES),--images "$(IMAGES)")
 
 up: export OPICA_GATEWAY_PORT ?= 8080
-up: $(VENV)/serve.done ## the whole line until Ctrl-C
+up: $(VENV)/serve.done $(VENDOR) ## the whole line and its dashboard until Ctrl-C
 	@$(LOCAL)
 
-test: $(VENV)/test.done
+# Beside all that needs the line, the gateway's many small tests: two cores, half the time. With ARGS: just those.
+test: $(VENV)/test.done $(VENDOR)
+ifdef ARGS
 	@$(PY) -m pytest $(ARGS)
+else
+	@mkdir -p var; $(PY) -m pytest -p no:cacheprovider tests/gateway >var/test-gateway.log 2>&1 & gateway=$$!; \
+		trap 'kill $$gateway' INT TERM; $(PY) -m pytest --ignore=tests/gateway; others=$$?; \
+		wait $$gateway; status=$$?; cat var/test-gateway.log; exit $$((others > status ? others : status))
+endif
 
 check: $(VENV)/test.done ## lint, format, types
 	@$(VENV)/bin/ruff check .
@@ -43,6 +51,12 @@ evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
 bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
 	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
 
+bench-store: $(VENV)/serve.done ## the dashboard's store with a million inspections: inserts, searches, charts
+	@$(PY) -m perf.store $(ARGS)
+
+bench-upload: $(VENV)/serve.done ## an upload against asking Triton directly; fifty uploads at once
+	@$(LOCAL) --parts triton,gateway -- $(PY) -m deploy.local.bench_upload --product $(PRODUCT) $(ARGS)
+
 throughput: export OPICA_REPOSITORY := var/null
 throughput: $(VENV)/serve.done ## the bridge alone: an ensemble whose model costs nothing
 	@$(PY) -m perf.null_release $(OPICA_REPOSITORY) >/dev/null
@@ -59,6 +73,10 @@ $(VENV)/%.done: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@$(PY) -m pip install --quiet --disable-pip-version-check --group $* --constraint constraints.txt
 	@touch $@
 
+# What pages load from npm's packages, copied.
+$(VENDOR): gateway/package-lock.json deploy/local/browser-parts.sh
+	@sh deploy/local/browser-parts.sh
+
 $(VENV)/bin/pip:
 	@$(PYTHON) -m venv $(VENV) || sh deploy/local/install-venv.sh $(PYTHON) $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check "pip>=25.1" # dependency groups
@@ -67,4 +85,4 @@ pin: $(VENV)/test.done ## write every installed version into constraints.txt
 	@$(PY) -m pip freeze | grep -v '^-e\|@ file' | grep -iv '^pip=' | sort -f > constraints.txt
 
 clean: ## remove what runs leave (not data sets, not trained runs)
-	rm -rf var $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf var $(VENV) gateway/static/vendor .pytest_cache .ruff_cache .mypy_cache

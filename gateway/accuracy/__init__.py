@@ -1,0 +1,1 @@
+"""How right the line and its people are: agreement, control charts, drift, gage studies."""

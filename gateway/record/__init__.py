@@ -1,0 +1,1 @@
+"""The recorder: what the line says over AMQP, into the dashboard's store."""

@@ -1,0 +1,1 @@
+"""Who decides: promotions, and comparisons of two releases on the same photographs."""
