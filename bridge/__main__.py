@@ -20,6 +20,7 @@ from bridge.operation.settings import BrokerSettings, Settings, describe
 from bridge.operation.telemetry import configure_logging
 from bridge.run import run
 from opica.amqp.link import parameters
+from opica.amqp.sender import Sender
 from opica.amqp.topology import Topology
 from opica.errors import OpicaError
 from opica.messages import Priority, Request, RequestData
@@ -82,7 +83,7 @@ async def _by_hand(options: argparse.Namespace, settings: BrokerSettings) -> Non
     brokers = [parameters(url, settings.tls(), f"opica {options.command}") for url in settings.amqp_urls]
     match options.command:
         case "send":
-            async with tools.Sender(brokers, topology) as sender:
+            async with Sender(brokers, topology) as sender:
                 for image in options.images:
                     request = _request(image, options)
                     await sender.send(request)
@@ -95,7 +96,7 @@ async def _by_hand(options: argparse.Namespace, settings: BrokerSettings) -> Non
                 print(f"{letter.inspection_id}  {letter.attempts} attempts  {letter.why}")
             print(f"replay: {'found' if options.show else 'replayed'}={len(letters)}")
         case "watch":
-            async with tools.Sender(brokers, topology) as sender:
+            async with Sender(brokers, topology) as sender:
                 await watch.run(options, sender.send)
 
 

@@ -16,8 +16,9 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from opica.amqp.topology import DELIVERY_LIMIT, PRIORITIES, Topology
+from opica.decoder import MAX_BODY
 from opica.examples import EXAMPLES
-from opica.messages import CONTENT_TYPE, MAX_BODY, AlertKind
+from opica.messages import CONTENT_TYPE, AlertKind
 
 ABOUT = f"""\
 OPICA inspects parts on photographs. The factory sends a request for each part and reads its decision.
@@ -32,8 +33,9 @@ on the queue of the dead with an alert. **Delivery is at least once**: de-duplic
 - decisions and expireds by `data.inspection_id` (the event's `id` is equal to it, and to the request's `id`),
 - invalids by the event's `id`, which is made from the body that was invalid.
 
-A decision that is delivered twice is the same, byte for byte. A request sent again under its `id` is answered with the
-decision that was made; another request under an `id` that was used is invalid.
+An answer that is delivered twice is the same, byte for byte. What was answered first under an `id`, decision, expired or
+invalid, stays its answer: a request sent again gets it again, until the bridge's record forgets it (`OPICA_RECORD_DAYS`);
+ask anew under a new `id`. Another request under an `id` that was used is invalid; a body that is no request uses none up.
 """
 
 KEYS = {
@@ -72,7 +74,7 @@ MESSAGES = {
 
 RECEIVED = {
     "request": Key("request.{priority}.{product}", "request", "Requests, by priority"),
-    "requestOfNormalPriority": Key("request.{product}", "request", "The short form for normal priority"),
+    "requestOfNormalPriority": Key("request.{product}", "request", "The short form for normal priority, of names without dots"),
 }
 
 SENT = {

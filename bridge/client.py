@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from pika.exceptions import AMQPError
@@ -10,11 +9,7 @@ from pika.exceptions import AMQPError
 from opica.amqp.connection import Publisher, connect
 from opica.amqp.topology import Topology, request_key
 from opica.errors import Unavailable
-from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request
-
-_KINDS: dict[str, type[Answer]] = {
-    kind.model_fields["type"].default: kind for kind in (DecisionEvent, ExpiredEvent, InvalidEvent)
-}
+from opica.messages import ANSWERS, Answer, Request
 
 
 class Client:
@@ -48,7 +43,7 @@ class Client:
             for method, properties, body in self.channel.consume(self.queue, auto_ack=True, inactivity_timeout=timeout_s):
                 if method is None or properties is None or body is None:
                     return
-                yield _KINDS[json.loads(body)["type"]].model_validate_json(body)
+                yield ANSWERS.validate_json(body)
         except (AMQPError, OSError) as error:
             raise Unavailable(f"amqp: lost the broker: {error}") from error
 

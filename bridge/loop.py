@@ -24,17 +24,17 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from bridge.handler import SOURCE, Handler
 from bridge.operation.telemetry import Tracing, inspection
-from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry, about
+from bridge.outcome import Outcome, Retry, about
+from bridge.outlet import Outlet
 from opica.amqp.connection import declare
-from opica.amqp.link import Delivery, Link, Publisher
-from opica.amqp.topology import PRIORITIES, Topology, delay_s
+from opica.amqp.link import Delivery, Link
+from opica.amqp.publisher import Publisher
+from opica.amqp.topology import PRIORITIES, Topology
 from opica.errors import Unavailable
 from opica.messages import CloudEvent, StatusData, StatusEvent
 
 log = logging.getLogger("bridge")
 
-ATTEMPT = "x-opica-attempt"
-WHY = "x-opica-why"
 STATUS_EVERY_S = 10.0
 
 
@@ -115,7 +115,7 @@ class Bridge:
         """Publish beside the answers: alerts, status. Raises: Unavailable."""
         if self.session is None:
             raise Unavailable(f"amqp: {self.fault}")
-        await self.session.publisher.publish(self.topology.exchange, key, event.encode(), event.id)
+        await self.session.outlet.publish(key, event)
 
     async def depth(self, queue: str) -> int:
         """Messages waiting in a queue. Raises: Unavailable."""
@@ -131,7 +131,8 @@ class Bridge:
         try:
             publishing = await Link.open(self.brokers)
             try:
-                self.session = _Session(self, consuming, publishing, await Publisher.open(publishing))
+                outlet = Outlet(await Publisher.open(publishing), self.topology, self.limits.attempts)
+                self.session = _Session(self, consuming, publishing, outlet)
                 await self.session.serve()
             except (Unavailable, AMQPError, OSError) as error:
                 if self.session is None:
@@ -158,8 +159,8 @@ class Bridge:
 class _Session:
     """What lives as long as one pair of connections: delivery tags mean nothing beyond it."""
 
-    def __init__(self, bridge: Bridge, consuming: Link, publishing: Link, publisher: Publisher) -> None:
-        self.bridge, self.consuming, self.publishing, self.publisher = bridge, consuming, publishing, publisher
+    def __init__(self, bridge: Bridge, consuming: Link, publishing: Link, outlet: Outlet) -> None:
+        self.bridge, self.consuming, self.publishing, self.outlet = bridge, consuming, publishing, outlet
         self.waiting: asyncio.PriorityQueue[tuple[int, int, Delivery]] = asyncio.PriorityQueue()
         self.order = itertools.count()
         self.ranks = {bridge.topology.requests(priority): rank for rank, priority in enumerate(PRIORITIES)}
@@ -223,42 +224,10 @@ class _Session:
         started = time.perf_counter()
         identity, trace = about(outcome)
         with inspection(identity or "unknown"), self.bridge.tracing.span("publish", trace, "producer"):
-            verdict = await self._publish(outcome, delivery)
+            verdict = await self.outlet.settle(outcome, delivery)
         delivery.ack()
         self.bridge.counts[verdict] += 1
         self.bridge.observer.settled(outcome, delivery.key, time.perf_counter() - started, dead=verdict == "dead")
-
-    async def _publish(self, outcome: Outcome, delivery: Delivery) -> str:
-        """Publish what became of a request; returns once the broker holds it.
-
-        Raises:
-            Unavailable: it does not, and the request is still unacknowledged.
-        """
-        topology = self.bridge.topology
-        match outcome:
-            case Decided(_, event, replayed):
-                await self._answer(f"decision.{event.data.product}", event)
-                return "replayed" if replayed else "decided"
-            case Expired(_, event):
-                await self._answer(f"expired.{event.data.product}", event)
-                return "expired"
-            case Invalid(event):
-                log.warning("invalid %s: %s", event.data.inspection_id, "; ".join(f.problem for f in event.data.faults))
-                await self._answer("invalid", event)
-                return "invalid"
-            case Retry(_, _, why):
-                attempt = _attempt(delivery) + 1
-                dead = attempt >= self.bridge.limits.attempts
-                exchange = topology.dead if dead else topology.delay(delay_s(attempt))
-                log.warning("attempt %d: %s; %s", attempt, why, "dead-lettered" if dead else f"again in {delay_s(attempt)} s")
-                # without the broker's own x-death header, whose cycle check would drop the message the second time
-                headers = {ATTEMPT: attempt, WHY: why[:1000]}
-                identity = delivery.properties.message_id or ""
-                await self.publisher.publish(exchange, delivery.key, delivery.body, identity, headers)
-                return "dead" if dead else "retried"
-
-    async def _answer(self, key: str, event: CloudEvent) -> None:
-        await self.publisher.publish(self.bridge.topology.exchange, key, event.encode(), event.id)
 
     async def _drain(self) -> None:
         self.bridge.state = "draining"
@@ -279,7 +248,7 @@ class _Session:
                 outcomes=dict(self.bridge.counts),
                 tritons=self.bridge.health(),
             )
-            await self._answer("status.bridge", StatusEvent(source=SOURCE, data=data))
+            await self.outlet.publish("status.bridge", StatusEvent(source=SOURCE, data=data))
             await asyncio.sleep(STATUS_EVERY_S)
 
 
@@ -287,9 +256,3 @@ async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _attempt(delivery: Delivery) -> int:
-    """How often it was tried before; hostile headers count as never."""
-    value = delivery.headers.get(ATTEMPT, 0)
-    return value if isinstance(value, int) and value >= 0 else 0

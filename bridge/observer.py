@@ -10,9 +10,9 @@ from bridge.guard.guardian import Guardian
 from bridge.guard.limits import ControlLimits
 from bridge.guard.watchers import QueueAge
 from bridge.operation.metrics import Metrics
-from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry
+from bridge.outcome import Decided, Expired, Invalid, Outcome, Replayed, Retry
 from opica.amqp.topology import Topology
-from opica.messages import Request
+from opica.messages import InvalidEvent, Request
 
 
 class LineObserver:
@@ -49,7 +49,7 @@ class LineObserver:
         """
         product = key.rsplit(".", 1)[-1]
         match outcome:
-            case Decided(request=request, event=event, replayed=False, record_s=record_s):
+            case Decided(request, event, record_s):
                 data = event.data
                 self.limits.observe(data.product, data.decision, self.clock())
                 self._waited(request, data.timings_ms["total"] / 1000)
@@ -58,7 +58,7 @@ class LineObserver:
                 self.metrics.took("record", record_s)
             case Expired(request=request):
                 self._waited(request, 0)
-            case Invalid(event=event):
+            case Invalid(event) | Replayed(event=InvalidEvent() as event):
                 problems = "; ".join(f"{fault.field}: {fault.problem}" for fault in event.data.faults)
                 self.guardian.raised("invalid-messages", event.data.origin or self.topology.exchange, problems)
             case Retry(request=request, kind=kind, why=why):

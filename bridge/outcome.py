@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opica.messages import DecisionEvent, ExpiredEvent, InvalidEvent, Request
+from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request
 
 
 @dataclass(frozen=True)
 class Decided:
     request: Request
     event: DecisionEvent
-    replayed: bool = False
-    """answered from the record, without an inference"""
     record_s: float = 0.0
     """until it stood in the record"""
 
@@ -33,6 +31,14 @@ class Invalid:
 
 
 @dataclass(frozen=True)
+class Replayed:
+    """It came again, and gets the answer that stands in the record."""
+
+    request: Request
+    event: Answer
+
+
+@dataclass(frozen=True)
 class Retry:
     """Our own trouble: the same request may succeed later."""
 
@@ -42,16 +48,11 @@ class Retry:
     why: str
 
 
-Outcome = Decided | Expired | Invalid | Retry
+Outcome = Decided | Expired | Invalid | Replayed | Retry
 
 
 def about(outcome: Outcome) -> tuple[str | None, str | None]:
     """The inspection's id and its trace (``traceparent``), where they are known."""
-    match outcome:
-        case Decided(event=event) | Expired(event=event):
-            return event.id, event.traceparent
-        case Retry(request=request) if request is not None:
-            return request.id, request.traceparent
-        case Invalid(event=event):
-            return event.data.inspection_id, None
-    return None, None
+    if isinstance(outcome, Retry):
+        return (outcome.request.id, outcome.request.traceparent) if outcome.request else (None, None)
+    return outcome.event.data.inspection_id, outcome.event.traceparent

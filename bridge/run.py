@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.guard.guardian import Guardian, LogSink, Sink
 from bridge.guard.limits import ControlLimits
-from bridge.guard.watchers import DiskWatcher, QueueAge, QueueDepth, TritonWatcher, watch
+from bridge.guard.watchers import DiskWatcher, QueueAge, QueueDepth, RuleWatcher, TritonWatcher, watch
 from bridge.guard.webhook import Webhook
 from bridge.handler import Handler
 from bridge.ledger import Ledger
@@ -24,19 +24,21 @@ from bridge.operation import health
 from bridge.operation.metrics import Metrics
 from bridge.operation.settings import Settings
 from bridge.operation.telemetry import Tracing, triton_headers
+from bridge.record import Record
 from opica.amqp.link import parameters
 from opica.amqp.topology import PRIORITIES, Topology
 from opica.balancer import Balancer
 from opica.errors import Unavailable
 from opica.messages import AlertEvent
 from opica.products import load_product, product_names
-from opica.releases import Catalogue
+from opica.recipes import RecipeBook
+from opica.releases import CHAMPION, Catalogue
 from opica.sources import Sources
 from opica.sources.https import HttpsSource
-from opica.store import Store
 from opica.triton import TritonInspector
 
 LOOK_EVERY_S = 1.0
+FORGET_EVERY_S = 3600.0
 
 
 class AmqpSink:
@@ -66,14 +68,14 @@ async def run(settings: Settings) -> None:
 
     Raises:
         ConfigurationError: the broker holds another topology.
-        Unavailable: the database cannot be opened.
+        Unavailable: the record cannot be opened.
     """
     topology = Topology(settings.prefix)
     catalogue = Catalogue(settings.repository, look_every_s=0.25)
     async with AsyncExitStack() as stack:
         tracing = Tracing(settings.traces)
         stack.callback(tracing.close)
-        store = Store(settings.database)
+        ledger = Ledger(Record(settings.record))
         sources = Sources(settings.image_roots, _https(settings))
         stack.push_async_callback(sources.close)
         slots = settings.prefetch if settings.shared_memory == "auto" else 0
@@ -86,11 +88,12 @@ async def run(settings: Settings) -> None:
         if settings.webhook:
             sinks.append(await stack.enter_async_context(Webhook(settings.webhook, secret=settings.webhook_secret)))
         guardian = Guardian(sinks)
-        watched = Watched(guardian, topology, settings, balancer, catalogue, metrics)
+        recipes = RecipeBook(settings.repository)
+        watched = Watched(guardian, topology, settings, balancer, catalogue, recipes, metrics)
         bridge = Bridge(
             [parameters(url, settings.tls(), "opica bridge") for url in settings.amqp_urls],
             topology,
-            Handler(balancer, catalogue, sources, settings.masks, Ledger(store), tracing),
+            Handler(balancer, catalogue, recipes, sources, settings.masks, ledger, tracing),
             Limits(settings.prefetch, settings.retry_limit, settings.drain_s),
             LineObserver(topology, guardian, watched.limits, watched.age, metrics),
             tracing,
@@ -100,9 +103,10 @@ async def run(settings: Settings) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, bridge.stop)
         if settings.health_port:
-            app = health.create_app({}, _checks(bridge, balancer, catalogue, store, settings.masks), registry)
+            app = health.create_app({}, _checks(bridge, balancer, catalogue, ledger, settings.masks), registry)
             await stack.enter_async_context(health.serve(app, settings.health_host, settings.health_port))
-        await _first(_serve(bridge, guardian), guardian.run(), *watched.looks(bridge))
+        forgetting = watch(lambda: ledger.forget(settings.record_days), FORGET_EVERY_S)
+        await _first(_serve(bridge, guardian), guardian.run(), forgetting, *watched.looks(bridge))
 
 
 async def _serve(bridge: Bridge, guardian: Guardian) -> None:
@@ -134,6 +138,7 @@ class Watched:
         settings: Settings,
         balancer: Balancer,
         catalogue: Catalogue,
+        recipes: RecipeBook,
         metrics: Metrics,
     ) -> None:
         self.topology = topology
@@ -143,11 +148,13 @@ class Watched:
         self.unroutable = QueueDepth(guardian, topology.unroutable, "unroutable")
         self.disk = DiskWatcher(guardian, settings.masks, limit_percent=settings.disk_free_percent)
         self.tritons = TritonWatcher(guardian, balancer.health, balancer.errors)
+        self.rules = RuleWatcher(self.limits, lambda: _rules(catalogue, recipes))
         self.metrics, self.balancer, self.catalogue = metrics, balancer, catalogue
 
     def looks(self, bridge: Bridge) -> list[Coroutine[Any, Any, None]]:
         """One endless task a watcher."""
-        return [watch(look, LOOK_EVERY_S) for look in (self.disk.look, self._tritons, lambda: self._queues(bridge))]
+        looks = (self.disk.look, self.rules.look, self._tritons, lambda: self._queues(bridge))
+        return [watch(look, LOOK_EVERY_S) for look in looks]
 
     async def _tritons(self) -> None:
         if not self.balancer.health():
@@ -167,6 +174,12 @@ class Watched:
             self.age.observe(0)
 
 
+def _rules(catalogue: Catalogue, recipes: RecipeBook) -> dict[str, tuple[str, int]]:
+    """By product: its champion, and the version of its recipe."""
+    champions = {product: names[CHAMPION] for product, names in catalogue.aliases().items() if CHAMPION in names}
+    return {product: (release, recipes.applied(product, {})[0]) for product, release in champions.items()}
+
+
 def _https(settings: Settings) -> HttpsSource | None:
     if not settings.image_hosts:
         return None
@@ -174,7 +187,9 @@ def _https(settings: Settings) -> HttpsSource | None:
     return HttpsSource(settings.image_hosts, networks, ca_file=settings.image_ca_file)
 
 
-def _checks(bridge: Bridge, balancer: Balancer, catalogue: Catalogue, store: Store, masks: Path) -> Mapping[str, health.Check]:
+def _checks(
+    bridge: Bridge, balancer: Balancer, catalogue: Catalogue, ledger: Ledger, masks: Path
+) -> Mapping[str, health.Check]:
     """What readiness asks."""
 
     async def broker() -> str | None:
@@ -189,7 +204,7 @@ def _checks(bridge: Bridge, balancer: Balancer, catalogue: Catalogue, store: Sto
 
     async def database() -> str | None:
         try:
-            await asyncio.to_thread(store.get, "-")
+            await ledger.find("-")
         except Unavailable as error:
             return str(error)
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 
 import numpy as np
 from pydantic import ValidationError
@@ -76,7 +75,7 @@ def _component_faults(component: Component, product: Product) -> Iterator[str]:
     if not 0 <= component.confidence <= 1:
         yield f"confidence is {component.confidence}, not 0 to 1"
     sizes = {"area_px": component.area_px, "area_um2": component.area_um2, "length_um": component.length_um}
-    yield from (f"{name} is {size}" for name, size in sizes.items() if not (isfinite(size) and size >= 0))
+    yield from (f"{name} is {size}" for name, size in sizes.items() if size < 0)
     height, width = product.input_size
     left, top, box_width, box_height = component.box
     if min(component.box) < 0 or left + box_width > width or top + box_height > height:
@@ -91,6 +90,3 @@ def _reason_faults(reason: Reason, components: int, product: Product) -> Iterato
         yield f"unknown label {reason.label!r}"
     if absent := [index for index in reason.components if not 0 <= index < components]:
         yield f"names component {absent[0]} of {components}"
-    for name, value in (("measured", reason.measured), ("allowed", reason.allowed)):
-        if isinstance(value, float) and not isfinite(value):
-            yield f"{name} is {value}"

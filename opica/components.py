@@ -12,7 +12,7 @@ from opica.products import Product
 class Component(BaseModel):
     """One 8-connected patch of a defect class. Lengths and areas are those on the part; boxes are mask pixels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     label: str
     """Reported class: the network's, or the one that its region makes of it."""

@@ -14,7 +14,7 @@ from opica.recipe import ClassLimits
 class Reason(BaseModel):
     """One violated limit."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     code: str
     """CLASS_LIMIT, such as ACHIPA_LENGTH, CONTAM_PLACE, WIREBOND_COUNT"""
@@ -36,7 +36,7 @@ class Reason(BaseModel):
 class Decision(BaseModel):
     """What the rules say about one photograph."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     decision: Literal["accept", "reject"]
     reasons: tuple[Reason, ...]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from opica.components import Component
 from opica.decision import Reason
+from opica.decoder import invalid_event
 from opica.messages import (
     AlertData,
     AlertEvent,
@@ -20,7 +21,6 @@ from opica.messages import (
     RequestData,
     StatusData,
     StatusEvent,
-    invalid_event,
 )
 
 SOURCE = "opica/bridge"

@@ -11,9 +11,8 @@ from opica.decision import decide
 from opica.errors import OpicaError
 from opica.images import check_image
 from opica.inspector import Inspection
-from opica.products import load_product
+from opica.products import adjusted, load_product
 from opica.readiness import passes
-from opica.recipe import override
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,13 @@ class FakeInspector:
         self.calls.append(Call(release, image, recipe, timeout_s))
         if self.failure is not None:
             raise self.failure
-        product = load_product(release.rsplit("_v", 1)[0])
+        product = adjusted(load_product(release.rsplit("_v", 1)[0]), recipe)
         header = check_image(image, product)
-        limits = override(product.recipe, recipe, product.region_names)
         mask = self.next_masks.pop(0) if self.next_masks else self.mask
         probabilities = np.full(mask.shape, self.sureness)
         components = find_components(mask, probabilities, product, (header.height, header.width))
         confidence = min((component.confidence for component in components), default=self.sureness)
-        return Inspection(decide(components, limits), mask, confidence, infer_ms=1.0)
+        return Inspection(decide(components, product.recipe), mask, confidence, infer_ms=1.0)
 
     async def ready(self, release: str) -> bool:
         """See ``Inspector``."""

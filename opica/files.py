@@ -1,7 +1,10 @@
-"""Writing so that nobody sees half a file. (Reading what others name: ``opica.sources``.)"""
+"""Writing so that nobody sees half a file, or loses what another wrote. (Reading what others name: ``opica.sources``.)"""
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -27,3 +30,19 @@ def write_atomically(file: Path, data: bytes) -> None:
                 raise
     except OSError as error:
         raise Unavailable(f"{file}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Nobody else who asks for the same holds it meanwhile: for reading, changing and writing ``file``.
+
+    Raises:
+        Unavailable: the folder cannot be written.
+    """
+    try:
+        lock = (file.parent / f".{file.name}.lock").open("w")
+    except OSError as error:
+        raise Unavailable(f"{file.name}: its folder cannot be written: {error}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go of with the file, also by who dies
+        yield

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import codecs
 import hashlib
 import json
-import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, Self
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import uuid4
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
-from opica import strict_json
 from opica.components import Component
 from opica.decision import Reason
-from opica.errors import BadMessage
 from opica.fields import InspectionId, ProductName, Text, Time, Uri
 
 CONTENT_TYPE = "application/cloudevents+json"
-
-MAX_BODY = 4 * 2**20
-"""bytes of a request; larger photographs travel by URI"""
-
-MAX_KEPT_BODY = 2**16
-"""bytes of a body that an invalid event repeats"""
-
-MAX_FAULTS = 20
 
 MAX_IMAGES = 16
 
@@ -122,10 +108,6 @@ class View(Model):
             raise ValueError(f"{self.decision} with {len(self.reasons)} reasons")
         if any(not 0 <= i < len(self.components) for reason in self.reasons for i in reason.components):
             raise ValueError("a reason names a component that is not there")
-        measured = [n for c in self.components for n in (c.area_um2, c.length_um, c.confidence, *c.centroid)]
-        judged = [n for r in self.reasons for n in (r.measured, r.allowed) if isinstance(n, float)]
-        if not all(map(math.isfinite, measured + judged)):
-            raise ValueError("a component or a reason holds a number that JSON has not")
         return self
 
 
@@ -141,6 +123,10 @@ class DecisionData(View):
     inspection_id: InspectionId
     product: ProductName
     release: Text
+    recipe_version: int = Field(default=0, ge=0)
+    """of the product's recipe (``opica.recipes``); 0: as the product's file has it"""
+    recipe: dict[str, dict[str, Any]] | None = None
+    """overrides of the product's file that decided: that version's, and the request's on top"""
     head_id: Text | None = None
     lot: Text | None = None
     system_status: Text | None = None
@@ -220,6 +206,9 @@ class ExpiredEvent(CloudEvent):
 Answer = DecisionEvent | ExpiredEvent | InvalidEvent
 """What a request becomes."""
 
+ANSWERS: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="type")])
+"""Reads an answer of any kind."""
+
 AlertKind = Literal[
     "invalid-messages",
     "triton-down",
@@ -270,80 +259,3 @@ class StatusData(Model):
 class StatusEvent(CloudEvent):
     type: Literal["opica.status.v1"] = "opica.status.v1"
     data: StatusData
-
-
-class MalformedRequest(BadMessage):
-    """A body that is no request, with each fault by field, and its id where one can be read."""
-
-    def __init__(self, faults: Sequence[Fault], inspection_id: str | None = None) -> None:
-        self.faults, self.inspection_id = _few(faults), inspection_id
-        super().__init__("; ".join(f"{fault.field}: {fault.problem}" for fault in self.faults))
-
-
-_REQUIRED = ("specversion", "id", "type")
-"""Our models have defaults for them; but with an id of our own a redelivered request would be another one."""
-
-
-def parse_request(body: bytes) -> Request:
-    """Decode a message from the factory.
-
-    Raises:
-        MalformedRequest: no JSON, too large, attributes missing, doubled or of a wrong type; with the faults
-            (at most MAX_FAULTS, then how many more).
-    """
-    if len(body) > MAX_BODY:
-        problem = f"{len(body)} bytes; at most {MAX_BODY} are accepted: send large photographs by URI"
-        raise MalformedRequest((Fault(field="body", problem=problem),))
-    try:
-        tree = strict_json.read(body)
-        wrongs = [Fault(field=_field(path), problem=why) for path, why in strict_json.wrongs(tree)]
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest((Fault(field="body", problem=f"Invalid JSON: {error}"),)) from None
-    known = tree if isinstance(tree, dict) else dict.fromkeys(_REQUIRED)
-    wrongs += [Fault(field=name, problem="Field required") for name in _REQUIRED if name not in known]
-    try:
-        request = Request.model_validate_json(body)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        wrongs += [Fault(field=_field(e["loc"]), problem=e["msg"]) for e in details]
-    if wrongs:
-        raise MalformedRequest(wrongs, _readable(known.get("id")))
-    return request
-
-
-def invalid_event(body: bytes, faults: Sequence[Fault], origin: str, inspection_id: str | None) -> InvalidEvent:
-    """Wrap a body that cannot be answered; under 1 MiB when encoded, whatever the body."""
-    head = body[:MAX_KEPT_BODY]
-    encoding: Literal["utf-8", "base64"] = "utf-8"
-    try:
-        text, _ = codecs.utf_8_decode(head, "strict", len(head) == len(body))  # a character cut in two is left away
-    except UnicodeDecodeError:
-        text, encoding = base64.b64encode(head).decode(), "base64"
-    data = InvalidData(
-        inspection_id=inspection_id,
-        faults=_few(faults),
-        body=text,
-        body_encoding=encoding,
-        body_bytes=len(body),
-        body_truncated=len(head) < len(body),
-        origin=origin,
-    )
-    identity = str(uuid5(NAMESPACE_OID, hashlib.sha256(body).hexdigest()))  # the same body delivered twice: the same event
-    return InvalidEvent(id=identity, source="opica/bridge", data=data)
-
-
-def _field(path: Sequence[str | int]) -> str:
-    return ".".join(map(str, path)) or "body"
-
-
-def _readable(identity: Any) -> str | None:
-    """An id, good or not, that its sender can be told."""
-    return identity if type(identity) is str and len(identity) <= 128 and identity.isprintable() else None
-
-
-def _few(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """A thousand wrong entries must not become a message of megabytes."""
-    more = len(faults) - MAX_FAULTS
-    if more <= 1:
-        return tuple(faults)
-    return (*faults[:MAX_FAULTS], Fault(field="body", problem=f"… and {more} more"))

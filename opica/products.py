@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from opica.errors import ConfigurationError, UnknownProduct
-from opica.recipe import ClassLimits
+from opica.errors import BadRecipe, ConfigurationError, UnknownProduct
+from opica.recipe import REGIONS, ClassLimits, override, parsed
 
 FOLDER = Path(__file__).parent / "products"
 
@@ -92,11 +93,43 @@ class Product(_Strict):
             raise ValueError(f"aspect {self.aspect}: smallest and largest width / height are wanted")
         if set(self.recipe) != set(self.reported_classes):
             raise ValueError(f"recipe has {sorted(self.recipe)}, classes report {sorted(self.reported_classes)}")
+        if REGIONS in self.recipe:
+            raise ValueError(f"no class may be called {REGIONS!r}: recipes name the places of regions there")
         named = {r for c in self.classes for r in c.by_region}
         named |= {r for limits in self.recipe.values() for r in limits.forbidden_regions}
         if named - set(self.region_names):
             raise ValueError(f"unknown region(s) {sorted(named - set(self.region_names))}")
         return self
+
+
+def adjusted(product: Product, overrides: bytes | str | Mapping[str, Any]) -> Product:
+    """The product under a request's recipe: limits replaced (``opica.recipe.override``), regions moved.
+
+    Args:
+        overrides: ``{"Contam": {"max_length_um": 30}, "regions": {"writer": [[0.4, 0.5], [0.6, 0.5], [0.5, 0.8]]}}``,
+            as JSON text or parsed; empty text changes nothing.
+
+    Raises:
+        BadRecipe: it is none; all faults of its limits, or of its regions, in one message.
+    """
+    changes = dict(parsed(overrides))
+    moved = changes.pop(REGIONS, {})
+    faults, polygons = [], {}
+    for name, polygon in moved.items():
+        if name not in product.region_names:
+            faults.append(f"recipe.{REGIONS}.{name}: unknown region; this product has {', '.join(product.region_names)}")
+            continue
+        try:
+            polygons[name] = Region.model_validate({"name": name, "polygon": polygon})
+        except ValidationError as error:
+            faults += [
+                f"{'.'.join(('recipe', REGIONS, name, *map(str, e['loc'][1:])))}: {e['msg']}" for e in error.errors()[:3]
+            ]
+    if faults:
+        raise BadRecipe("; ".join(faults).encode(errors="backslashreplace").decode())
+    recipe = override(product.recipe, changes, product.region_names)
+    regions = tuple(polygons.get(region.name, region) for region in product.regions)
+    return product.model_copy(update={"recipe": recipe, "regions": regions})
 
 
 def product_names(folder: Path = FOLDER) -> tuple[str, ...]:

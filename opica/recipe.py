@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -34,7 +34,10 @@ class ClassLimits(BaseModel):
 Recipe = dict[str, ClassLimits]
 """Limits by reported class."""
 
-_OVERRIDES = TypeAdapter(dict[str, dict[str, object]])
+REGIONS = "regions"
+"""Where overrides move the product's regions to, beside the classes: polygon by name (``opica.products.adjusted``)."""
+
+_OVERRIDES = TypeAdapter(dict[str, dict[str, Any]])
 
 
 def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping, regions: Sequence[str]) -> Recipe:
@@ -48,17 +51,7 @@ def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping
     Raises:
         BadRecipe: no JSON object, unknown class, limit or region, negative limit; all faults in one message.
     """
-    if isinstance(overrides, (bytes, str)):
-        if not overrides.strip():
-            return dict(recipe)
-        try:
-            overrides = json.loads(overrides)
-        except (ValueError, RecursionError) as error:
-            raise BadRecipe(f"recipe: not JSON: {error}") from error
-    try:
-        changes = _OVERRIDES.validate_python(overrides)
-    except ValidationError as error:
-        raise BadRecipe('recipe: expected an object of objects, such as {"Contam": {"max_length_um": 30}}') from error
+    changes = parsed(overrides)
     result, faults = dict(recipe), []
     for name, change in changes.items():
         if name not in recipe:
@@ -78,3 +71,27 @@ def override(recipe: Mapping[str, ClassLimits], overrides: bytes | str | Mapping
     if faults:
         raise BadRecipe("; ".join(faults).encode(errors="backslashreplace").decode())
     return result
+
+
+def parsed(overrides: bytes | str | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Overrides as an object of objects.
+
+    Raises:
+        BadRecipe: they are none.
+    """
+    if isinstance(overrides, (bytes, str)):
+        if not overrides.strip():
+            return {}
+        try:
+            overrides = json.loads(overrides)
+        except (ValueError, RecursionError) as error:
+            raise BadRecipe(f"recipe: not JSON: {error}") from error
+    try:
+        return _OVERRIDES.validate_python(overrides)
+    except ValidationError as error:
+        raise BadRecipe('recipe: expected an object of objects, such as {"Contam": {"max_length_um": 30}}') from error
+
+
+def merged(base: Mapping[str, Mapping[str, Any]], change: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Overrides on top of overrides: what ``change`` names wins, limit by limit and region by region."""
+    return {name: {**base.get(name, {}), **change.get(name, {})} for name in (*base, *(n for n in change if n not in base))}

@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opica.contract import release_name
 from opica.errors import ConfigurationError, UnknownRelease
-from opica.files import write_atomically
+from opica.files import locked, write_atomically
 
 ALIASES = "aliases.json"
+
+CHAMPION, CANARY, SHADOW = "champion", "canary", "shadow"
+"""Who decides; who decides a share of it; who is asked too, without a say."""
+
 METADATA = "release.json"
 
 T = TypeVar("T")
@@ -56,7 +60,10 @@ class Promotion(BaseModel):
 
     product: str
     alias: str
-    release: str
+    release: str | None = None
+    """None: from now on the alias names nothing"""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """of the inspections that ask for no release: those that CANARY decides instead of CHAMPION"""
     who: str
     why: str
     when: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -89,7 +96,7 @@ class Catalogue:
         known = self._resolved.get((product, wanted))
         if known and time.monotonic() < known[0]:
             return known[1]
-        release = self._resolve(product, wanted or "champion")
+        release = self._resolve(product, wanted or CHAMPION)
         if self.look_every_s:
             self._resolved[product, wanted] = time.monotonic() + self.look_every_s, release
         return release
@@ -104,16 +111,37 @@ class Catalogue:
         there = ", ".join([*(r.name for r in self.releases(product)), *aliases]) or "none"
         raise UnknownRelease(f"release: {product} has no {wanted!r}; there are {there}")
 
-    def aliases(self) -> dict[str, dict[str, str]]:
-        """Release name by product and alias: the last promotion of each."""
-        current: dict[str, dict[str, str]] = {}
+    def decider(self, product: str, inspection_id: str) -> Release:
+        """Who decides an inspection that asks for no release: the canary its share of them, else the champion.
+
+        The id alone draws the lot, so an inspection that comes again is decided by the same release.
+
+        Raises:
+            UnknownRelease: the product has no champion.
+        """
+        canary = self.standing().get((product, CANARY))
+        if canary is not None and lot(inspection_id) < (canary.share or 0):
+            return self.resolve(product, CANARY)
+        return self.resolve(product)
+
+    def standing(self, when: datetime | None = None) -> dict[tuple[str, str], Promotion]:
+        """The promotion in force by product and alias, now or at a moment of the past."""
+        current = {}
         for promotion in self.promotions():
-            current.setdefault(promotion.product, {})[promotion.alias] = promotion.release
+            if when is None or promotion.when <= when:
+                current[promotion.product, promotion.alias] = promotion
+        return {place: promotion for place, promotion in current.items() if promotion.release}
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """Release name by product and alias."""
+        current: dict[str, dict[str, str]] = {}
+        for (product, alias), promotion in self.standing().items():
+            current.setdefault(product, {})[alias] = str(promotion.release)
         return current
 
     def deciding(self) -> list[str]:
         """The champion of every product that has one."""
-        return [names["champion"] for names in self.aliases().values() if "champion" in names]
+        return [names[CHAMPION] for names in self.aliases().values() if CHAMPION in names]
 
     def promotions(self) -> list[Promotion]:
         """All changes, oldest first."""
@@ -122,19 +150,33 @@ class Catalogue:
             return []
         return self._read(file, lambda text: [Promotion.model_validate(row) for row in json.loads(text)])
 
-    def promote(self, product: str, alias: str, release: str, who: str, why: str) -> Promotion:
-        """Let ``alias`` name ``release`` from now on (rolling back is promoting the older one).
+    def promote(
+        self, product: str, alias: str, release: str | None, who: str, why: str, share: float | None = None
+    ) -> Promotion:
+        """Let ``alias`` name ``release`` from now on (rolling back is promoting the older one; None takes the alias away).
+
+        Args:
+            share: of CANARY, above 0 to 1.
 
         Raises:
             UnknownRelease: the product has no such release.
-            ConfigurationError: the alias reads like a release's name.
+            ConfigurationError: the alias reads like a release's name; nobody would decide; a share is missing or senseless.
         """
         if re.fullmatch(r".*_v\d+", alias):
             raise ConfigurationError(f"{alias!r} reads like a release; an alias of that name would hide it")
-        target = self.resolve(product, release)
-        promotion = Promotion(product=product, alias=alias, release=target.name, who=who, why=why)
-        history = [p.model_dump(mode="json") for p in (*self.promotions(), promotion)]
-        write_atomically(self.repository / ALIASES, (json.dumps(history, indent=2) + "\n").encode())
+        if release is None and alias == CHAMPION:
+            raise ConfigurationError(f"{product} would have no champion, and nobody would decide; promote another one")
+        if (share is not None) != (alias == CANARY and release is not None):
+            raise ConfigurationError(f"{alias}: a share is for {CANARY}, which needs one")
+        target = None if release is None else self.resolve(product, release).name
+        try:
+            promotion = Promotion(product=product, alias=alias, release=target, share=share, who=who, why=why)
+        except ValidationError as error:
+            raise ConfigurationError(f"share is {share}; above 0 to 1 is wanted") from error
+        with locked(self.repository / ALIASES):
+            history = [p.model_dump(mode="json", exclude_none=True) for p in (*self.promotions(), promotion)]
+            write_atomically(self.repository / ALIASES, (json.dumps(history, indent=2) + "\n").encode())
+        self._resolved.clear()
         return promotion
 
     def _release(self, file: Path) -> Release:
@@ -161,6 +203,11 @@ class Catalogue:
         """Files of a release that are missing or changed since it was published."""
         folder = self.repository / f"{release.product}_segnet" / str(release.version)
         return [name for name, digest in release.files.items() if checksum(folder / name) != digest]
+
+
+def lot(inspection_id: str) -> float:
+    """0 to 1, evenly, and the same for the same id everywhere."""
+    return int.from_bytes(hashlib.sha256(inspection_id.encode()).digest()[:8]) / 2**64
 
 
 def checksum(file: Path) -> str | None:

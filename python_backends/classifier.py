@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from opica.components import find_components, region_masks
 from opica.decision import decide
-from opica.products import Product
-from opica.recipe import override
+from opica.products import Product, adjusted
 
 
 def winner(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,12 @@ class Classifier:
 
     def __init__(self, product: Product) -> None:
         self.product = product
-        self.regions = region_masks(product, product.input_size)
+        # a line runs under one recipe for days: what it comes to is worked out once
+        self.under = lru_cache(maxsize=16)(self._under)
+
+    def _under(self, overrides: bytes) -> tuple[Product, dict[str, np.ndarray]]:
+        product = adjusted(self.product, overrides)
+        return product, region_masks(product, product.input_size)
 
     def __call__(self, planes: np.ndarray, size: np.ndarray, overrides: bytes) -> tuple[np.ndarray, dict, float]:
         """One photograph.
@@ -50,13 +55,13 @@ class Classifier:
             MASK (H, W) uint8, DECISION as plain data, CONFIDENCE 0..1.
 
         Raises:
-            BadRecipe: see ``opica.recipe.override``.
+            BadRecipe: see ``opica.products.adjusted``.
         """
-        recipe = override(self.product.recipe, overrides, self.product.region_names)
+        product, regions = self.under(overrides)
         mask, best = winner(planes)
-        components = find_components(mask, best, self.product, (int(size[0]), int(size[1])), self.regions)
+        components = find_components(mask, best, product, (int(size[0]), int(size[1])), regions)
         confidence = min((c.confidence for c in components), default=float(best.mean()) / 255)
-        return mask, decide(components, recipe).model_dump(mode="json"), confidence
+        return mask, decide(components, product.recipe).model_dump(mode="json"), confidence
 
 
 class TritonPythonModel:

@@ -28,7 +28,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the training recipe")
     promote = commands.add_parser("promote", help="let a release decide (rolling back is promoting the older one)")
     promote.add_argument("release", help="such as te_head_v2")
-    promote.add_argument("--alias", default="champion")
+    promote.add_argument("--alias", default="champion", help="champion decides, canary a share of it, shadow nothing")
+    promote.add_argument("--share", type=float, help="of a canary: above 0 to 1")
     promote.add_argument("--why", required=True)
     commands.add_parser("releases", help="list releases and who decides")
     return parser.parse_args(arguments)
@@ -65,7 +66,8 @@ def run_train(options: argparse.Namespace) -> int:
 def run_promote(options: argparse.Namespace) -> int:
     product = options.release.rsplit("_v", 1)[0]
     load_product(product)
-    promotion = Catalogue(options.repository).promote(product, options.alias, options.release, getpass.getuser(), options.why)
+    catalogue = Catalogue(options.repository)
+    promotion = catalogue.promote(product, options.alias, options.release, getpass.getuser(), options.why, options.share)
     print(f"promote: product={promotion.product} alias={promotion.alias} release={promotion.release}")
     return 0
 

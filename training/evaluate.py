@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from opica.agreement import Crosstab
 from opica.balancer import Balancer
 from opica.blocking import BlockingInspector
 from opica.components import find_components
@@ -28,7 +29,7 @@ from opica.products import Product, load_product
 from opica.releases import Catalogue
 from opica.triton import TritonInspector
 from training.dataset import Sample, read_manifest, read_mask, split_samples
-from training.metrics import Confusion, attribute_gage
+from training.metrics import Confusion
 
 SYNTHETIC = ["--test", "400", "--golden", "40"]
 """As many as the paper's golden set, and ten times that, from seeds that no training set uses."""
@@ -67,8 +68,7 @@ def expert_decision(sample: Sample, product: Product) -> str:
 def evaluate(samples: Sequence[Sample], product: Product, release: str, inspector: BlockingInspector) -> Evaluation:
     """Inspect every sample; memory does not grow with their number."""
     confusion = Confusion(len(product.classes))
-    expert: list[str] = []
-    ours: list[str] = []
+    decided: list[tuple[str, str]] = []
 
     def inspect(sample: Sample) -> tuple[np.ndarray, np.ndarray, str, str]:
         inspection = inspector.inspect(release, sample.image.read_bytes())
@@ -79,21 +79,15 @@ def evaluate(samples: Sequence[Sample], product: Product, release: str, inspecto
         for start in tqdm(range(0, len(samples), 64), desc="evaluate", unit="batch", leave=False):
             for truth, mask, wanted, given in pool.map(inspect, samples[start : start + 64]):
                 confusion.add(truth, mask)
-                expert.append(wanted)
-                ours.append(given)
-    pairs = list(zip(expert, ours, strict=True))
+                decided.append((wanted, given))
+    table = Crosstab.of(decided)
     return Evaluation(
-        images=len(pairs),
+        images=table.n,
         f1=dict(zip(product.class_names, confusion.f1(), strict=True)),
-        ag=attribute_gage(expert, ours),
-        escapes=_share(pairs, "reject", "accept"),
-        overkill=_share(pairs, "accept", "reject"),
+        ag=table.gage.share or 0.0,
+        escapes=table.escape.share or 0.0,
+        overkill=table.overkill.share or 0.0,
     )
-
-
-def _share(pairs: list[tuple[str, str]], wanted: str, given: str) -> float:
-    answers = [ours for expert, ours in pairs if expert == wanted]
-    return answers.count(given) / len(answers) if answers else 0.0
 
 
 def _splits(samples: list[Sample], wanted: str | None) -> dict[str, list[Sample]]:

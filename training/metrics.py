@@ -22,8 +22,3 @@ class Confusion:
         hits = np.diag(self.counts)
         total = self.counts.sum(axis=0) + self.counts.sum(axis=1)  # 2 TP + FP + FN
         return [float(2 * h / t) if t else 1.0 for h, t in zip(hits, total, strict=True)]
-
-
-def attribute_gage(expert: list[str], ours: list[str]) -> float:
-    """AG: the share of decisions equal to the expert's (paper, section 2.2)."""
-    return sum(a == b for a, b in zip(expert, ours, strict=True)) / len(expert)

@@ -1,153 +1,19 @@
 """Control limits: is the reject rate, or the pace of decisions, still what it was?
 
-Both on Laney's charts (D. B. Laney, "Improved control charts for attributes", Quality Engineering 14(4), 2002, 531-537):
-p' for rejects of so many decisions, u' for decisions in so many seconds. The classical p and u charts take subgroups for
-samples of one unchanging lot; a line's are not, and large ones would alarm all day. Laney measures how much more they
-vary (sigma_z, from the moving range) and widens the limits by it.
-
-Out of control is a subgroup beyond 3 sigma (Nelson's rule 1) and, for rejects, the ninth in a row on one side of the
-reference (rule 2; L. S. Nelson, Journal of Quality Technology 16(4), 1984), where a subgroup nearer to it than we know it
-is on neither side. In control, with the true rate known, rule 1 errs once in 370 subgroups and rule 2 at most once in 511;
-with a rate learned from 25, both together about once in 240 (simulated).
+Feeds the charts of ``opica.control_charts`` (Laney's p' for rejects, u' for the pace) and raises what they say.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import fmean
 from typing import Literal
 
 from bridge.guard.guardian import Guardian
+from opica.control_charts import Chart, PaceChart, Reference, RejectChart
 from opica.messages import AlertKind
 
-State = Literal["learning", "in control", "out of control"]
-Subgroups = list[tuple[int, float]]
-Breach = tuple[str, float | None]  # what is wrong with a subgroup, and the control limit that it crossed, if one
-
-SIGMAS = 3.0
-RUN = 9
-D2 = 1.128  # the mean range of two normal values, in sigmas
-ENOUGH = 5.0  # so many rejects (and accepts) expected in a subgroup make the normal approximation fit
-RARER = 0.00135  # probability of a normal value above 3 sigma
-STEADY = 0.05  # sigma of the pace is taken for at least this share of it: no engineer is called for a tenth
-
 LINE = "line"  # the subject of the pace over all products
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is normal, learned or given."""
-
-    rate: float  # rejects per decision (0..1), or decisions per second
-    sigma_z: float = 1.0  # how much more subgroups vary than chance would have it
-    floor: float = 1e-4  # a share of rejects is not believed to lie nearer to 0 or 1
-    error: float = 0.0  # standard error of ``rate``, in sigmas of a subgroup
-
-
-class Chart:
-    """Subgroups in, one at a time; memory is bounded by the baseline.
-
-    Args:
-        baseline: subgroups to learn the reference from, at least 2.
-        calm: subgroups in control after which it is over.
-        reference: given; nothing is learned then.
-    """
-
-    still_teaches = True  # may the reference be learned from a subgroup without any event?
-
-    def __init__(self, baseline: int, calm: int, reference: Reference | None = None) -> None:
-        self.baseline, self.calm, self.reference = max(2, baseline), calm, reference
-        self.state: State = "in control" if reference else "learning"
-        self.learned: Subgroups = []
-        self.well = 0
-
-    def add(self, count: int, area: float) -> Breach | None:
-        """``count`` events in ``area`` (decisions, or seconds; more than 0): what is wrong with them, if anything."""
-        if self.reference is None:
-            if count or self.still_teaches:
-                self.learned.append((count, area))
-            if len(self.learned) >= self.baseline:
-                self.reference, self.learned, self.state = self.learn(self.learned), [], "in control"
-            return None
-        breach = self.judge(count, area, self.reference)
-        self.well = 0 if breach else self.well + 1
-        if breach or self.well >= self.calm:
-            self.state = "out of control" if breach else "in control"
-        return breach
-
-    def learn(self, subgroups: Subgroups) -> Reference:
-        raise NotImplementedError
-
-    def judge(self, count: int, area: float, reference: Reference) -> Breach | None:
-        raise NotImplementedError
-
-
-class RejectChart(Chart):
-    """p': ``count`` rejects of ``area`` decisions."""
-
-    side = run = 0
-
-    def learn(self, subgroups: Subgroups) -> Reference:
-        decisions = sum(area for _, area in subgroups)
-        # none seen in N: with 95 % certainty rarer than 3/N
-        plain = Reference(sum(count for count, _ in subgroups) / decisions, floor=min(0.5, 3 / decisions))
-        sigma_z = _sigma_z([(count / area - plain.rate) / self.sigma(plain, area) for count, area in subgroups])
-        # rejects cannot vary less than chance; less was seen by chance, and would alarm too soon
-        return Reference(plain.rate, max(1.0, sigma_z), plain.floor, error=1 / math.sqrt(len(subgroups)))
-
-    @staticmethod
-    def sigma(reference: Reference, area: float) -> float:
-        rate = min(max(reference.rate, reference.floor), 1 - reference.floor)
-        return reference.sigma_z * math.sqrt(rate * (1 - rate) / area)
-
-    def judge(self, count: int, area: float, reference: Reference) -> Breach | None:
-        rate, normal, sigma = count / area, reference.rate, self.sigma(reference, area)
-        z = (rate - normal) / sigma
-        side = (z > reference.error) - (z < -reference.error)
-        scarce = min(normal, 1 - normal)
-        ordinary = area * scarce >= ENOUGH  # else too skew for both sides to be as likely
-        self.run = self.run + 1 if side == self.side else 1
-        self.side = side if ordinary else 0
-        says = f"{rate:.2%} of {area:g} decisions are rejected, {'above' if z > 0 else 'below'}"
-        seen = count if normal == scarce else round(area) - count
-        if abs(z) > SIGMAS and (ordinary or _rare(seen, area * max(scarce, reference.floor))):
-            limit = normal + math.copysign(SIGMAS * sigma, z)
-            return (f"{says} the control limit of {limit:.2%} (normal: {normal:.2%})", limit)
-        if self.side and self.run >= RUN:
-            return (f"{says} the normal {normal:.2%}, for the {self.run}th time in a row", None)
-        return None
-
-
-class PaceChart(Chart):
-    """u': ``count`` decisions in ``area`` seconds in which requests were waiting all the time."""
-
-    still_teaches = False  # a line that stands still is nothing to learn from
-
-    def learn(self, subgroups: Subgroups) -> Reference:
-        pace = sum(count for count, _ in subgroups) / sum(area for _, area in subgroups)
-        return Reference(pace, _sigma_z([(count / area - pace) / math.sqrt(pace / area) for count, area in subgroups]))
-
-    def judge(self, count: int, area: float, reference: Reference) -> Breach | None:
-        pace, normal = count / area, reference.rate
-        sigma = max(reference.sigma_z * math.sqrt(normal / area), STEADY * normal)
-        if count and abs(pace - normal) <= SIGMAS * sigma:
-            return None
-        limit = max(0.0, normal + math.copysign(SIGMAS * sigma, pace - normal))
-        return (f"{pace:.2f} decisions/s while requests wait, control limit {limit:.2f} (normal: {normal:.2f})", limit)
-
-
-def _sigma_z(z: Sequence[float]) -> float:
-    """Of consecutive standardised subgroups; about 1 if chance alone makes them differ."""
-    return fmean(abs(b - a) for a, b in pairwise(z)) / D2
-
-
-def _rare(seen: int, expected: float) -> bool:
-    """Are so many, or more, as improbable as 3 sigma? By Poisson, for counts too small for the normal approximation."""
-    fewer = math.fsum(math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(seen))
-    return 1 - fewer < RARER
 
 
 @dataclass

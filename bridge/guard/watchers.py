@@ -1,4 +1,4 @@
-"""What the guardian cannot be told of because it does not happen but is: folders, queues, Tritons.
+"""What the guardian cannot be told of because it does not happen but is: folders, queues, Tritons, releases.
 
 Each raises at every look as long as trouble is there; the guardian tells it once.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
 from bridge.guard.guardian import Guardian
+from bridge.guard.limits import LINE, ControlLimits
 
 log = logging.getLogger("bridge.guard.watchers")
 
@@ -137,3 +138,24 @@ class TritonWatcher:
                 why = self.errors().get(address, "no reason known")
                 says = f"does not answer; {up} of {len(health)} do ({why})"
                 self.guardian.raised("triton-down", address, says, "warning" if up else "critical", value=up)
+
+
+class RuleWatcher:
+    """What is normal under one release and one recipe is not under another: then the control limits learn anew.
+
+    Args:
+        rules: what decides, by product: anything that differs when the release, or the recipe, does.
+    """
+
+    def __init__(self, limits: ControlLimits, rules: Callable[[], Mapping[str, object]]) -> None:
+        self.limits, self.rules = limits, rules
+        self.known: Mapping[str, object] = {}
+
+    async def look(self) -> None:
+        rules = self.rules()
+        changed = {product for product, rule in rules.items() if self.known.get(product, rule) != rule}
+        self.known = rules
+        for product in changed:
+            self.limits.relearn(product)
+        if changed:
+            self.limits.relearn(LINE)  # the pace, which all products share

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry
+from bridge.outcome import Decided, Expired, Invalid, Outcome, Replayed, Retry
 from opica.errors import OpicaError
-from opica.messages import AlertKind, Request, RequestData
+from opica.messages import AlertKind, Answer, DecisionEvent, ExpiredEvent, Request, RequestData
 from opica.products import Product
 
 Stage = Literal["read", "infer", "mask", "record", "publish", "total"]
@@ -68,15 +68,14 @@ class Metrics:
             product: what its routing key says, for outcomes that do not know it.
         """
         match outcome:
-            case Decided(event=decision, replayed=replayed):
-                reason = decision.data.reasons[0].code if decision.data.reasons else "accept"
-                self._count("replayed" if replayed else "decided", decision.data.product, reason)
-            case Expired(event=expired):
-                self._count("expired", expired.data.product, "deadline")
-            case Invalid(event=invalid):
-                faults = invalid.data.faults
-                # deeper parts of a field's name (a recipe's) may hold any text, of any length
-                self._count("invalid", product, ".".join(faults[0].field.split(".", 2)[:2]) if faults else OTHER)
+            case Decided(request, event):
+                self._count("decided", request.data.product, _reason(event))
+            case Expired(request, event):
+                self._count("expired", request.data.product, _reason(event))
+            case Replayed(request, event):
+                self._count("replayed", request.data.product, _reason(event))
+            case Invalid(event):
+                self._count("invalid", product, _reason(event))
             case Retry(kind=kind):
                 self._count("retried", product, kind)
 
@@ -114,6 +113,18 @@ class Metrics:
             product if product in self.products else OTHER,
             reason if reason in self.reasons else OTHER,
         ).inc()
+
+
+def _reason(event: Answer) -> str:
+    """Why the answer is what it is: its first reason."""
+    match event:
+        case DecisionEvent(data=data):
+            return data.reasons[0].code if data.reasons else "accept"
+        case ExpiredEvent():
+            return "deadline"
+    faults = event.data.faults
+    # deeper parts of a field's name (a recipe's) may hold any text, of any length
+    return ".".join(faults[0].field.split(".", 2)[:2]) if faults else OTHER
 
 
 def _fields() -> set[str]:

@@ -31,6 +31,7 @@ LEVELS = {
     "httpx": logging.WARNING,  # a line a photograph otherwise
     "httpcore": logging.WARNING,
     "urllib3": logging.WARNING,
+    "psycopg": logging.ERROR,  # a warning each time that another bridge had recorded an answer first
     "uvicorn": logging.WARNING,
     "opentelemetry": logging.CRITICAL,  # what it has to say comes with every batch; ``_Exporter`` says it once
 }

@@ -29,7 +29,7 @@ KEEP_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "33554432", "M
 """glibc would give each photograph's 2.3 MB back to the kernel and fault them in again, hundreds of faults an image;
 and keep freed ones for each thread: 307 MB instead of 223 (make throughput)."""
 
-PARTS = ("triton", "rabbitmq", "bridge", "gateway")
+PARTS = ("triton", "rabbitmq", "recorder", "bridge", "gateway")
 
 
 def assemble(settings: Settings, wanted: set[str], models: list[str] | None) -> tuple[list[Part], dict[str, str]]:
@@ -43,17 +43,21 @@ def assemble(settings: Settings, wanted: set[str], models: list[str] | None) -> 
         "OPICA_MASKS": str(settings.var / "masks"),
         "OPICA_VAR": str(settings.var),
         "OPICA_PREFIX": settings.prefix,
+        "OPICA_DATABASE": settings.database,
         "OPICA_PREFETCH": settings.prefetch,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), settings.environment.get("PYTHONPATH")])),
     }
+    (settings.var / "images").mkdir(parents=True, exist_ok=True)
     if "triton" in wanted:
         parts.append(triton_part(settings, models))
     if "rabbitmq" in wanted:
         url, part = broker(settings, say)
         shared["AMQP_URL"] = url
         parts += [part] if part else []
+    if "recorder" in wanted:  # before the bridge: a decision that finds no queue of the recorder is not recorded
+        recorder = {**shared, "OPICA_RECORDER_PORT": str(settings.recorder_port)}
+        parts.append(_python_part("recorder", recorder, settings.recorder_url, "gateway", "record"))
     if "bridge" in wanted:
-        (settings.var / "images").mkdir(parents=True, exist_ok=True)
         bridge = {**shared, "OPICA_HEALTH_PORT": str(settings.bridge_port), "OPICA_LOG_FORMAT": "text", **KEEP_MEMORY}
         parts.append(_python_part("bridge", bridge, settings.bridge_url))
     if "gateway" in wanted:
@@ -62,8 +66,8 @@ def assemble(settings: Settings, wanted: set[str], models: list[str] | None) -> 
     return parts, shared
 
 
-def _python_part(name: str, environment: dict[str, str], url: str) -> Part:
-    """One of our own processes, ready when it says so itself."""
+def _python_part(name: str, environment: dict[str, str], url: str, *command: str) -> Part:
+    """One of our own processes, ready when it says so itself. ``command``: its module and verb, if that is not its name."""
 
     def ready() -> bool:
         try:
@@ -72,7 +76,7 @@ def _python_part(name: str, environment: dict[str, str], url: str) -> Part:
         except (URLError, OSError):
             return False
 
-    return Part(name, [sys.executable, "-m", name], ready, environment)
+    return Part(name, [sys.executable, "-m", *(command or [name])], ready, environment)
 
 
 def served_models(settings: Settings, product: str) -> list[str]:
@@ -109,13 +113,16 @@ def main() -> int:
         say(f"error: {error}")
         return 2
     supervisor = Supervisor(parts, settings.logs, say)
+    before = _size(settings.logs / "gateway.log")
     say(f"starting the line (logs: {_short(settings.logs)})")
     try:
         supervisor.start()
         if command:
             return _run(command, environment, ended)
         if "gateway" in wanted:
-            print(f"gateway   {settings.gateway_url}  (REST: /docs)")
+            print(f"dashboard {settings.gateway_url}  (REST: /docs)")
+            if password := _first_password(settings.logs / "gateway.log", before):
+                print(f"          {password}")
         if "bridge" in wanted:
             print(f"bridge    {settings.bridge_url}  (/health/ready, /metrics)")
         if "AMQP_URL" in environment:
@@ -140,6 +147,17 @@ def _run(command: list[str], environment: dict[str, str], ended: threading.Event
             if ended.is_set():
                 child.send_signal(signal.SIGINT)
                 return child.wait()
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.is_file() else 0
+
+
+def _first_password(log: Path, before: int) -> str | None:
+    """What the gateway says at its very first start, behind the first ``before`` bytes of its log."""
+    with log.open("rb") as file:
+        file.seek(before)
+        return next((line.decode().strip() for line in file if b"one-time password" in line), None)
 
 
 def _short(path: Path) -> str:

@@ -144,8 +144,8 @@ def server_script(say: Callable[[str], None]) -> Path:
         if attempt or os.geteuid() != 0 or not shutil.which("apt-get"):
             break
         say("  installing rabbitmq-server (apt-get)")
-        _apt("update")
-        _apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
+        apt("update")
+        apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
     raise ConfigurationError(
         "no RabbitMQ: none answers at AMQP_URL and rabbitmq-server is not installed. Either set AMQP_URL to a broker, "
         "or install one (sudo apt-get install rabbitmq-server), or let Docker run one (docker compose up -d --wait, "
@@ -153,7 +153,7 @@ def server_script(say: Callable[[str], None]) -> Path:
     )
 
 
-def _apt(*arguments: str) -> None:
+def apt(*arguments: str) -> None:
     # RUNLEVEL=1 keeps the package from starting a broker of its own
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     subprocess.run(

@@ -51,6 +51,10 @@ class Settings:
     triton_metrics_port: int
     amqp_port: int
     image_roots: tuple[Path, ...] = ()
+    recorder_port: int = 0
+    """of the recorder's health and metrics"""
+    database: str = ""
+    """SQLAlchemy URL"""
     prefix: str = "opica"
     prefetch: str = "12"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -71,6 +75,11 @@ class Settings:
     def bridge_url(self) -> str:
         """Its health and metrics."""
         return f"http://127.0.0.1:{self.bridge_port}"
+
+    @property
+    def recorder_url(self) -> str:
+        """Its health and metrics."""
+        return f"http://127.0.0.1:{self.recorder_port}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -107,6 +116,8 @@ class Settings:
             triton_metrics_port=port("OPICA_TRITON_METRICS_PORT"),
             amqp_port=port("OPICA_AMQP_PORT"),
             image_roots=(var / "images", *(folder for folder in [ROOT / "data"] if folder.is_dir()), *roots),
+            recorder_port=port("OPICA_RECORDER_PORT"),
+            database=environment.get("OPICA_DATABASE") or f"sqlite:///{var / 'opica.db'}",
             prefix=environment.get("OPICA_PREFIX", "opica"),
             prefetch=environment.get("OPICA_PREFETCH", "12"),
             environment=dict(environment),

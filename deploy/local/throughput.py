@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 from tqdm import tqdm
 
-from bridge.tools import Sender
 from deploy.local.photographs import drawn
 from opica.amqp.link import Delivery, Link, parameters
+from opica.amqp.sender import Sender
 from opica.amqp.topology import Topology
 from opica.errors import OpicaError, Unavailable
 from opica.messages import Request, RequestData

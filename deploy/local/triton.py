@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -45,6 +46,11 @@ def triton_part(settings: Settings, models: list[str] | None = None) -> Part:
         f"--backend-config=python,shm-region-prefix-name={regions}",
         "--backend-config=python,shm-default-byte-size=33554432",
     ]
+    if collector := settings.environment.get("OPICA_TRACES"):
+        # spans of requests that come with a trace (``bridge.operation.telemetry.triton_headers``), and of no others
+        url = collector if urlsplit(collector).path.strip("/") else f"{collector.rstrip('/')}/v1/traces"
+        traced = ("mode=opentelemetry", f"opentelemetry,url={url}", "level=TIMESTAMPS", "rate=0")
+        command += [f"--trace-config={setting}" for setting in traced]
     if models is not None:
         command += ["--model-control-mode=explicit", *(f"--load-model={model}" for model in models)]
     environment = {

@@ -1,4 +1,4 @@
-"""AMQP on asyncio: pika's callbacks turned into awaitables. Connections, deliveries, and a publisher whose word counts."""
+"""AMQP on asyncio: pika's callbacks turned into awaitables. Connections and deliveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from opica.errors import Unavailable
-from opica.messages import CONTENT_TYPE
 
 HEARTBEAT_S = 20
 
@@ -96,7 +95,7 @@ class Link:
             opened: asyncio.Future[AsyncioConnection] = asyncio.get_running_loop().create_future()
             connection = _Connection(
                 broker,
-                on_open_callback=partial(_resolve, opened),
+                on_open_callback=partial(resolve, opened),
                 on_open_error_callback=lambda _, error, opened=opened: _fail(opened, error),
                 custom_ioloop=asyncio.get_running_loop(),
             )
@@ -104,8 +103,9 @@ class Link:
                 return cls(await asyncio.wait_for(opened, timeout_s))
             except (AMQPError, AMQPConnectorException, OSError, TimeoutError) as error:
                 faults.append(f"{broker.host}:{broker.port}: {_reason(error)}")
-                if connection.is_open:
-                    connection.close()
+            finally:
+                if opened.cancelled() and not (connection.is_closing or connection.is_closed):
+                    connection.close()  # one that opens late would stay, as nobody knows of it
         raise Unavailable(f"amqp: no broker lets us in: {'; '.join(faults)}")
 
     async def channel(self, vital: bool = True) -> Channel:
@@ -119,7 +119,7 @@ class Link:
         """
         self.demand_open()
         opened: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
-        channel = self.connection.channel(on_open_callback=partial(_resolve, opened))
+        channel = self.connection.channel(on_open_callback=partial(resolve, opened))
         if vital:
             channel.add_on_close_callback(lambda _, reason: self._gone(str(reason)))
         await self.or_closed(opened)
@@ -135,7 +135,7 @@ class Link:
         # such as when a queue is deleted: without deliveries and without an error we would wait for ever
         channel.add_on_cancel_callback(lambda _: self._gone("the broker has cancelled a consumer"))
         ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        channel.basic_qos(prefetch_count=prefetch, callback=partial(_resolve, ready))
+        channel.basic_qos(prefetch_count=prefetch, callback=partial(resolve, ready))
         await self.or_closed(ready)
 
         def deliver(source: Channel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
@@ -153,7 +153,7 @@ class Link:
         channel = await self.channel(vital=False)
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         channel.add_on_close_callback(lambda _, reason: _fail(answered, Unavailable(f"amqp: {queue}: {reason}")))
-        channel.queue_declare(queue, passive=True, callback=partial(_resolve, answered))
+        channel.queue_declare(queue, passive=True, callback=partial(resolve, answered))
         frame = await self.or_closed(answered)
         channel.close()
         return int(frame.method.message_count)
@@ -193,77 +193,6 @@ class Consumer:
                 self.channel.basic_cancel(tag)
 
 
-class Publisher:
-    """Publishes persistently, with confirms and ``mandatory``: returns once a queue holds the message.
-
-    Many may wait at a time; a memory or disk alarm of the broker makes them wait longer.
-    """
-
-    def __init__(self, link: Link, channel: Channel) -> None:
-        self.link, self.channel = link, channel
-        self.unconfirmed: dict[int, asyncio.Future[str | None]] = {}
-        """by delivery tag, in order; None: safe, else what is wrong"""
-        self.last_tag = 0
-        self.returned: dict[str, str] = {}
-
-    @classmethod
-    async def open(cls, link: Link) -> Publisher:
-        """On a channel of its own.
-
-        Raises:
-            Unavailable: the link is gone.
-        """
-        publisher = cls(link, await link.channel())
-        selected: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        publisher.channel.confirm_delivery(publisher._confirmed, callback=partial(_resolve, selected))
-        publisher.channel.add_on_return_callback(publisher._came_back)
-        await link.or_closed(selected)
-        link.closed.add_done_callback(lambda closed: publisher._lost(closed.result()))
-        return publisher
-
-    async def publish(
-        self, exchange: str, key: str, body: bytes, message_id: str, headers: Mapping[str, Any] | None = None
-    ) -> None:
-        """Publish one message.
-
-        Raises:
-            Unavailable: the broker refused it, has no queue for it, or went away before it confirmed.
-        """
-        self.link.demand_open()
-        properties = pika.BasicProperties(
-            content_type=CONTENT_TYPE, delivery_mode=2, message_id=message_id, headers=dict(headers) if headers else None
-        )
-        self.last_tag += 1
-        confirmed: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self.unconfirmed[self.last_tag] = confirmed
-        try:
-            self.channel.basic_publish(exchange, key, body, properties, mandatory=True)
-        except AMQPError as error:
-            raise Unavailable(f"amqp: {key!r}: {type(error).__name__} {error}") from error
-        fault = await confirmed or self.returned.pop(message_id, None)
-        if fault:
-            raise Unavailable(f"amqp: {key!r}: {fault}")
-
-    def _confirmed(self, frame: Any) -> None:
-        method = frame.method
-        fault = None if isinstance(method, Basic.Ack) else "the broker refused it"
-        tags = [tag for tag in self.unconfirmed if tag <= method.delivery_tag] if method.multiple else [method.delivery_tag]
-        for tag in tags:
-            waiting = self.unconfirmed.pop(tag, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(fault)
-
-    def _came_back(self, _: Channel, method: Basic.Return, properties: pika.BasicProperties, __: bytes) -> None:
-        """Comes before the confirm of the same message."""
-        self.returned[properties.message_id] = f"no queue is bound for it ({method.reply_text})"
-
-    def _lost(self, reason: str) -> None:
-        for waiting in self.unconfirmed.values():
-            if not waiting.done():
-                waiting.set_result(f"lost the broker before it confirmed: {reason}")
-        self.unconfirmed.clear()
-
-
 def _reason(error: BaseException) -> str:
     """What pika's layers wrap up."""
     if isinstance(error, AMQPConnectionWorkflowFailed) and error.exceptions:
@@ -273,7 +202,8 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__} {error}".strip()
 
 
-def _resolve(future: asyncio.Future[Any], value: Any) -> None:
+def resolve(future: asyncio.Future[Any], value: Any) -> None:
+    """A callback of pika's that comes when nobody waits any more does no harm."""
     if not future.done():
         future.set_result(value)
 

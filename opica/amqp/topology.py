@@ -1,12 +1,14 @@
 """Every exchange and queue, as data, declared in one place, idempotently.
 
-opica.line (topic) ── request.high.#   ──> opica.requests.high   ─┐
-                   ── request.normal.# ──> opica.requests.normal ─┼─(delivered too often)──> opica.dead
-                   ── request.low.#    ──> opica.requests.low    ─┘
+opica.line (topic) ── request.high.*.#   ──> opica.requests.high   ─┐
+                   ── request.normal.*.# ──> opica.requests.normal ─┼─(delivered too often)──> opica.dead
+                   ── request.low.*.#    ──> opica.requests.low    ─┘
+                   ── request.*  ──> opica.requests.normal
                    ── decision.#, expired.# ──> opica.decisions
                    ── invalid.#  ──> opica.invalid
                    ── alert.#    ──> opica.alerts
                    ── status.#   ──> opica.status
+                   ── decision.#, expired.#, invalid.#, alert.#, status.# ──> opica.record (where a gateway records)
                    ── (no queue) ──> opica.unroutable
 opica.delay.N      ── waits N seconds ──> opica.line, under the key it came with
 """
@@ -34,6 +36,9 @@ DELAYS_S = (1, 2, 5, 10, 30, 60)
 PRECONDITION_FAILED = 406
 
 PRIORITIES: tuple[str, ...] = get_args(Priority)
+
+RECORDED = ("decision.#", "expired.#", "invalid.#", "alert.#", "status.#")
+"""What the gateway's recorder keeps."""
 
 _QUORUM = {
     "x-queue-type": "quorum",  # replicated on a cluster, on disk before a publish is confirmed
@@ -80,6 +85,8 @@ class Topology:
     """Names, all under one prefix, so that several lines can share a broker."""
 
     prefix: str = "opica"
+    recorded: bool = False
+    """with the recorder's queue, which would only fill where nobody records"""
 
     @property
     def exchange(self) -> str:
@@ -100,6 +107,10 @@ class Topology:
     @property
     def status(self) -> str:
         return f"{self.prefix}.status"
+
+    @property
+    def record(self) -> str:
+        return f"{self.prefix}.record"
 
     @property
     def dead(self) -> str:
@@ -132,6 +143,7 @@ class Topology:
         limited = {**_QUORUM, **_SAFE, "x-delivery-limit": DELIVERY_LIMIT, "x-dead-letter-exchange": self.dead}
         return (
             *(Queue(name, _QUORUM) for name in (self.dead, self.unroutable, self.decisions, self.invalid)),
+            *([Queue(self.record, _QUORUM)] if self.recorded else []),
             # news grows old: the oldest goes when nobody reads
             Queue(self.alerts, {**_QUORUM, "x-max-length": 10_000}),
             Queue(self.status, {**_QUORUM, "x-max-length": 1_000, "x-message-ttl": 3_600_000}),
@@ -149,13 +161,15 @@ class Topology:
     def bindings(self) -> tuple[Binding, ...]:
         return (
             *(Binding(name, name, "") for name in (self.dead, self.unroutable, *map(self.delay, DELAYS_S))),
-            *(Binding(self.exchange, self.requests(priority), f"request.{priority}.#") for priority in PRIORITIES),
+            # a word at least after the priority: request.high is a request for a product of that name
+            *(Binding(self.exchange, self.requests(priority), f"request.{priority}.*.#") for priority in PRIORITIES),
             Binding(self.exchange, self.requests("normal"), "request.*"),
             Binding(self.exchange, self.decisions, "decision.#"),
             Binding(self.exchange, self.decisions, "expired.#"),
             Binding(self.exchange, self.invalid, "invalid.#"),
             Binding(self.exchange, self.alerts, "alert.#"),
             Binding(self.exchange, self.status, "status.#"),
+            *(Binding(self.exchange, self.record, key) for key in RECORDED if self.recorded),
         )
 
     def declare(self, channel: BlockingChannel) -> None:

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from bridge.asyncapi import KEYS, RECEIVED, SENT, document, dump
 from opica.amqp.topology import Topology
+from opica.decoder import MalformedRequest, parse_request
 from opica.examples import EXAMPLES
-from opica.messages import MalformedRequest, parse_request
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "asyncapi.yaml"

@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,14 +13,16 @@ import pytest
 from bridge.handler import Handler
 from bridge.ledger import Ledger
 from bridge.operation.telemetry import Tracing
-from bridge.outcome import Decided, Expired, Invalid, Retry
+from bridge.outcome import Decided, Expired, Invalid, Replayed, Retry
+from bridge.record import Record
 from opica.errors import BadImage, BadRecipe, BrokenRuntime, Unavailable, UnknownRelease
 from opica.fakes import Call, FakeInspector
+from opica.inspector import Inspection
 from opica.messages import InvalidEvent
+from opica.recipes import RecipeBook
 from opica.releases import Catalogue
 from opica.rendering import mask_from_png
 from opica.sources import Sources
-from opica.store import Store
 
 CONTAM = 2
 
@@ -64,8 +67,9 @@ def handler(tmp_path, images, inspector, publish, clock) -> Handler:
     catalogue = Catalogue(tmp_path)
     catalogue.promote("te_head", "champion", "te_head_v1", "ana", "first")
     catalogue.promote("te_head", "challenger", "te_head_v2", "ana", "on trial")
-    ledger = Ledger(Store(f"sqlite:///{tmp_path}/opica.db"))
-    return Handler(inspector, catalogue, Sources([images]), tmp_path / "masks", ledger, Tracing(None), clock)
+    ledger = Ledger(Record(f"sqlite:///{tmp_path}/bridge.db"))
+    recipes = RecipeBook(tmp_path)
+    return Handler(inspector, catalogue, recipes, Sources([images]), tmp_path / "masks", ledger, Tracing(None), clock)
 
 
 @pytest.fixture
@@ -122,8 +126,7 @@ async def test_a_request_that_comes_again_is_answered_from_the_record_byte_for_b
     first, second = [await handler.handle(encoded(message())) for _ in range(2)]
 
     assert isinstance(first, Decided)
-    assert isinstance(second, Decided)
-    assert (first.replayed, second.replayed) == (False, True)
+    assert isinstance(second, Replayed)
     assert first.event.encode() == second.event.encode()
     assert len(inspector.calls) == 1
 
@@ -131,6 +134,7 @@ async def test_a_request_that_comes_again_is_answered_from_the_record_byte_for_b
 async def test_the_same_request_twice_at_once_has_one_answer(handler, message):
     first, second = await asyncio.gather(*(handler.handle(encoded(message())) for _ in range(2)))
 
+    assert {type(first), type(second)} == {Decided, Replayed}
     assert first.event.encode() == second.event.encode()
 
 
@@ -145,13 +149,110 @@ async def test_an_id_that_another_request_used_is_refused(handler, message):
 
 
 async def test_a_record_that_cannot_be_written_is_our_own_trouble(handler, message):
-    with handler.ledger.store.engine.begin() as connection:
-        connection.exec_driver_sql("drop table decisions")
+    with handler.ledger.record.engine.begin() as connection:
+        connection.exec_driver_sql("drop table answers")
 
     outcome = await handler.handle(encoded(message()))
 
     assert isinstance(outcome, Retry)
-    assert "decisions" in outcome.why
+    assert "answers" in outcome.why
+
+
+def beside(handler: Handler, inspector: FakeInspector, now) -> Handler:
+    """Another bridge on the same line, hence with the same record."""
+    ledger = Ledger(Record(str(handler.ledger.record.engine.url)))
+    return Handler(inspector, handler.catalogue, handler.recipes, handler.images, handler.masks, ledger, Tracing(None), now)
+
+
+class SlowInspector(FakeInspector):
+    """Begins when it is let."""
+
+    def __init__(self, mask: np.ndarray) -> None:
+        super().__init__(mask)
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def inspect(self, release, image, recipe="", timeout_s=60.0):
+        self.asked.set()
+        await self.let.wait()
+        return await super().inspect(release, image, recipe, timeout_s)
+
+
+async def test_two_bridges_across_a_deadline_give_one_answer(handler, message, inspector, clock):
+    body = encoded(message(deadline=(clock.time + timedelta(seconds=2)).isoformat()))
+    slow = SlowInspector(inspector.mask)
+    in_time, late = beside(handler, slow, clock), beside(handler, inspector, lambda: clock.time + timedelta(seconds=3))
+
+    deciding = asyncio.create_task(in_time.handle(body))
+    await slow.asked.wait()
+    expired = await late.handle(body)
+    slow.let.set()
+    decided = await deciding
+
+    assert isinstance(expired, Expired)
+    assert isinstance(decided, Replayed)
+    assert decided.event.encode() == expired.event.encode()
+    assert (await late.handle(body)).event.encode() == expired.event.encode()
+
+
+async def test_what_was_decided_in_time_does_not_expire_when_it_comes_again_late(handler, message, inspector, clock):
+    body = encoded(message(deadline=(clock.time + timedelta(seconds=2)).isoformat()))
+    first = await handler.handle(body)
+
+    again = await beside(handler, inspector, lambda: clock.time + timedelta(seconds=3)).handle(body)
+
+    assert isinstance(first, Decided)
+    assert isinstance(again, Replayed)
+    assert again.event.encode() == first.event.encode()
+
+
+async def test_a_request_whose_file_was_missing_stays_invalid_once_it_is_there(handler, message, images, inspector, clock):
+    body, file = encoded(message()), images / "part.bmp"
+    photograph = file.read_bytes()
+    file.unlink()
+    first = await handler.handle(body)
+    file.write_bytes(photograph)
+
+    again = await beside(handler, inspector, clock).handle(body)
+
+    assert isinstance(first, Invalid)
+    assert isinstance(again, Replayed)
+    assert again.event.encode() == first.event.encode()
+    assert inspector.calls == []
+
+
+async def test_an_invalid_request_whose_answer_cannot_be_recorded_is_tried_again(handler, message):
+    with handler.ledger.record.engine.begin() as connection:
+        connection.exec_driver_sql("create trigger broken before insert on answers begin insert into nowhere values (1); end")
+
+    outcome = await handler.handle(encoded(message(image="file:///etc/passwd")))
+
+    assert isinstance(outcome, Retry)
+    assert "nowhere" in outcome.why
+
+
+async def test_an_id_that_was_refused_belongs_to_the_request_that_was_refused(handler, message):
+    await handler.handle(encoded(message(image="file:///etc/passwd")))
+
+    outcome = await handler.handle(encoded(message()))
+
+    assert isinstance(outcome, Invalid)
+    assert [fault.field for fault in outcome.event.data.faults] == ["id"]
+
+
+async def test_a_request_under_a_used_id_does_not_take_the_first_ones_answer_away(handler, message):
+    first = await handler.handle(encoded(message(head_id="H7")))
+    await handler.handle(encoded(message(head_id="H8")))
+
+    again = await handler.handle(encoded(message(head_id="H7")))
+
+    assert isinstance(again, Replayed)
+    assert again.event == first.event
+
+
+async def test_a_malformed_request_is_not_recorded_and_does_not_use_its_id_up(handler, message):
+    assert isinstance(await handler.handle(encoded(message(head_id=7))), Invalid)
+
+    assert isinstance(await handler.handle(encoded(message(head_id="7"))), Decided)
 
 
 async def test_a_request_past_its_deadline_is_answered_as_expired(handler, message, inspector, clock):
@@ -224,6 +325,29 @@ async def test_a_recipe_of_the_request_reaches_the_ensemble(handler, message, in
     assert isinstance(outcome, Decided)
     assert outcome.event.data.decision == "accept"
     assert json.loads(inspector.calls[0].recipe) == recipe
+
+
+async def test_a_canary_decides_its_share_unless_a_release_is_wanted(handler, message):
+    handler.catalogue.promote("te_head", "canary", "te_head_v2", "ana", "a look", share=1)
+
+    share = await handler.handle(encoded(message()))
+    wanted = await handler.handle(encoded({**message(release="champion"), "id": "part-8"}))
+
+    assert isinstance(share, Decided)
+    assert isinstance(wanted, Decided)
+    assert (share.event.data.release, wanted.event.data.release) == ("te_head_v2", "te_head_v1")
+
+
+async def test_the_recipe_in_force_decides_with_the_requests_on_top(handler, message, inspector):
+    handler.recipes.save("te_head", {"Contam": {"forbidden_regions": [], "max_length_um": 1}}, 0, "ana", "ECN 4711")
+
+    outcome = await handler.handle(encoded(message(recipe={"Contam": {"max_length_um": 100}})))
+
+    assert isinstance(outcome, Decided)
+    data = outcome.event.data
+    applied = {"Contam": {"forbidden_regions": [], "max_length_um": 100}}
+    assert (data.decision, data.recipe_version, data.recipe) == ("accept", 1, applied)
+    assert json.loads(inspector.calls[0].recipe) == applied
 
 
 async def test_attributes_that_we_do_not_know_come_back(handler, message):
@@ -367,6 +491,43 @@ async def test_our_own_trouble_is_tried_again(handler, message, inspector, failu
     assert isinstance(outcome, Retry)
     assert (outcome.kind, outcome.why) == (type(failure).__name__, str(failure))
     assert outcome.request is not None
+
+
+class BrokenInspector(FakeInspector):
+    """Answers what a test makes of a good answer."""
+
+    def __init__(self, mask: np.ndarray, broken) -> None:
+        super().__init__(mask)
+        self.broken = broken
+
+    async def inspect(self, release, image, recipe="", timeout_s=60.0):
+        return self.broken(await super().inspect(release, image, recipe, timeout_s))
+
+
+def saying(good: Inspection, **changes) -> Inspection:
+    return replace(good, decision=good.decision.model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (lambda good: replace(good, confidence=1.5), "confidence: Input should be less than or equal to 1"),
+        (lambda good: saying(good, reasons=()), "reject with 0 reasons"),
+        (lambda good: saying(good, components=()), "component that is not there"),
+        (lambda good: saying(good, decision="perhaps"), "decision: "),
+    ],
+)
+async def test_an_answer_that_breaks_the_schema_reaches_nobody_and_is_told_as_such(handler, message, inspector, broken, told):
+    handler.inspector = BrokenInspector(inspector.mask, broken)
+
+    outcome = await handler.handle(encoded(message()))
+
+    assert isinstance(outcome, Retry)
+    assert outcome.kind == "BrokenAnswer"
+    assert told in outcome.why
+    assert "te_head_v1" in outcome.why
+    handler.inspector = inspector
+    assert isinstance(await handler.handle(encoded(message())), Decided)
 
 
 async def test_a_mask_that_cannot_be_written_is_tried_again(handler, message, tmp_path):

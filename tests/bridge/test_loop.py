@@ -7,12 +7,17 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.handler import Handler
-from bridge.loop import ATTEMPT, WHY, Bridge, Limits
+from bridge.loop import Bridge, Limits
 from bridge.operation.telemetry import Tracing
-from bridge.outcome import Invalid, Retry
-from opica.amqp.link import Link, Publisher, parameters
+from bridge.outcome import Decided, Expired, Invalid, Replayed, Retry
+from bridge.outlet import ATTEMPT, WHY
+from opica.amqp.link import Link, parameters
+from opica.amqp.publisher import Publisher
+from opica.decoder import invalid_event, parse_request
 from opica.errors import Unavailable
-from opica.messages import Request, RequestData, invalid_event, parse_request
+from opica.examples import DECISION, EXPIRED, INVALID
+from opica.examples import REQUEST as ASKED
+from opica.messages import Request, RequestData
 
 pytestmark = pytest.mark.system
 
@@ -30,7 +35,8 @@ class Notes:
         self.working -= 1
 
     def settled(self, outcome, key, publish_s, dead):
-        self.verdicts.append("dead" if dead else {Retry: "retried", Invalid: "invalid"}[type(outcome)])
+        verdict = "retried" if isinstance(outcome, Retry) else type(outcome).__name__.lower()
+        self.verdicts.append("dead" if dead else verdict)
 
     def reconnecting(self):
         self.reconnects += 1
@@ -117,6 +123,29 @@ async def test_every_request_is_answered_and_acknowledged_once(amqp_url, topolog
     assert sorted(json.loads(a.body)["data"]["inspection_id"] for a in answers) == sorted(one.id for one in asked)
     assert waiting == [0, 0, 0]
     assert bridge.state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("answered", "queue", "key", "verdict"),
+    [
+        (Decided(ASKED, DECISION), "decisions", "decision.te_head", "decided"),
+        (Expired(ASKED, EXPIRED), "decisions", "expired.te_head", "expired"),
+        (Invalid(INVALID), "invalid", "invalid", "invalid"),
+        (Replayed(ASKED, DECISION), "decisions", "decision.te_head", "replayed"),
+        (Replayed(ASKED, EXPIRED), "decisions", "expired.te_head", "replayed"),
+        (Replayed(ASKED, INVALID), "invalid", "invalid", "replayed"),
+    ],
+)
+async def test_an_answer_goes_where_its_kind_belongs_also_when_it_is_given_again(
+    amqp_url, topology, answered, queue, key, verdict
+):
+    async with running(amqp_url, topology, Scripted(lambda *_: answered)) as (bridge, _), factory(amqp_url) as publisher:
+        await ask(publisher, topology, request())
+        (answer,) = await all_of(amqp_url, getattr(topology, queue), 1)
+        await until(bridge.counts.total)
+
+    assert (answer.key, answer.body) == (key, answered.event.encode())
+    assert bridge.counts == {verdict: 1}
 
 
 async def test_urgent_requests_overtake_those_that_wait(amqp_url, topology):

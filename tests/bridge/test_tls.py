@@ -6,7 +6,6 @@ import pytest
 import trustme
 from clean_environment import clean_environment
 
-from bridge.operation.values import tls_context
 from deploy.local.rabbitmq import Node, server_script
 from deploy.local.settings import Settings, free_port
 from deploy.local.supervisor import Supervisor
@@ -14,6 +13,7 @@ from opica.amqp.connection import declare
 from opica.amqp.link import Link, parameters
 from opica.amqp.topology import Topology
 from opica.errors import ConfigurationError, Unavailable
+from opica.values import tls_context
 
 pytestmark = pytest.mark.system
 

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from bridge.loop import ATTEMPT, WHY
-from bridge.tools import Sender, replay, tail
-from opica.amqp.link import Link, Publisher, parameters
+from bridge.outlet import ATTEMPT, WHY
+from bridge.tools import replay, tail
+from opica.amqp.link import Link, parameters
+from opica.amqp.publisher import Publisher
+from opica.amqp.sender import Sender
 from opica.messages import Request, RequestData
 
 pytestmark = pytest.mark.system

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.chaos.receiver import read
 from deploy.local.chaos.shots import KINDS, Mix, shots
+from opica.decoder import MalformedRequest, invalid_event, parse_request
 from opica.examples import DECISION, EXPIRED, INVALID
-from opica.messages import MalformedRequest, invalid_event, parse_request
 
 PHOTOGRAPHS = [Path("/images/0.bmp"), Path("/images/1.bmp")]
 ONLY_MALFORMED = Mix(malformed=1.0)

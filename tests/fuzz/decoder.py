@@ -18,11 +18,12 @@ import atheris
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-with atheris.instrument_imports(include=["opica.messages", "opica.strict_json", "opica.fields"]):
+with atheris.instrument_imports(include=["opica.decoder", "opica.messages", "opica.strict_json", "opica.fields"]):
     from fuzz.invariant import check
     from fuzz.mutations import SEEDS, mutated
 
-    from opica.messages import MalformedRequest, Request, RequestData
+    from opica.decoder import MalformedRequest
+    from opica.messages import Request, RequestData
 
 CORPUS = ROOT / "var" / "fuzz" / "decoder"
 """Bodies that found something new, kept for the next run; a body that breaks the decoder lands beside the folder."""

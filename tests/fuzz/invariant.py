@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from opica.messages import MAX_FAULTS, InvalidEvent, MalformedRequest, Request, invalid_event, parse_request
+from opica.decoder import MAX_FAULTS, MalformedRequest, invalid_event, parse_request
+from opica.messages import InvalidEvent, Request
 
 
 def check(body: bytes) -> Request | MalformedRequest:

@@ -1,7 +1,7 @@
 import pytest
 
 from opica.errors import ConfigurationError, UnknownProduct
-from opica.products import load_product, product_names
+from opica.products import adjusted, load_product, product_names
 
 TOML = """
 title = "Tiny part"
@@ -111,3 +111,23 @@ def test_te_head_takes_the_photographs_of_the_paper(te_head):
     low, high = te_head.aspect
 
     assert low <= 1591 / 491 <= high
+
+
+def test_overrides_replace_limits_and_move_regions(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TOML)
+    product = load_product("tiny", tmp_path)
+    corner = [[0.9, 0.9], [1.0, 0.9], [1.0, 1.0]]
+
+    under = adjusted(product, {"Contam": {"max_count": 1}, "regions": {"left": corner}})
+
+    assert under.recipe["Contam"].max_count == 1
+    assert under.recipe["Contam"].forbidden_regions == ("left",)
+    assert [list(map(list, region.polygon)) for region in under.regions] == [corner, [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0]]]
+    assert product.recipe["Contam"].max_count is None
+
+
+def test_no_overrides_change_nothing(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TOML)
+    product = load_product("tiny", tmp_path)
+
+    assert adjusted(product, b"") == adjusted(product, "{}") == adjusted(product, {}) == product

@@ -1,7 +1,7 @@
 import pytest
 
 from opica.errors import BadRecipe
-from opica.recipe import ClassLimits, override
+from opica.recipe import ClassLimits, merged, override
 
 RECIPE = {"Contam": ClassLimits(max_length_um=16, max_count=3, forbidden_regions=("writer",)), "AChipA": ClassLimits()}
 REGIONS = ("writer", "edge")
@@ -95,3 +95,14 @@ def test_a_refusal_can_be_sent_on_as_utf8():
         override(RECIPE, '{"\\ud800": {}}', REGIONS)
 
     assert str(caught.value).encode()
+
+
+def test_overrides_on_overrides_win_limit_by_limit():
+    base = {"Contam": {"max_length_um": 30, "max_count": 2}, "AChipA": {"max_count": 1}}
+    change = {"Contam": {"max_count": None}, "regions": {"writer": [[0, 0], [1, 0], [1, 1]]}}
+
+    assert merged(base, change) == {
+        "Contam": {"max_length_um": 30, "max_count": None},
+        "AChipA": {"max_count": 1},
+        "regions": {"writer": [[0, 0], [1, 0], [1, 1]]},
+    }

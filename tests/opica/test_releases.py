@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -175,3 +176,56 @@ def test_the_history_on_disk_is_plain_json_for_people(catalogue, tmp_path):
 def test_an_alias_may_not_read_like_a_release(catalogue):
     with pytest.raises(ConfigurationError, match="reads like a release"):
         catalogue.promote("te_head", "te_head_v7", "te_head_v1", who="me", why="mistake")
+
+
+def test_a_canary_decides_its_share_and_the_same_inspections_again(catalogue):
+    catalogue.promote("te_head", "champion", "te_head_v1", "ana", "first")
+    catalogue.promote("te_head", "canary", "te_head_v2", "ana", "a look", share=0.25)
+
+    ids = [f"part-{n}" for n in range(1000)]
+    decided = [catalogue.decider("te_head", identity).version for identity in ids]
+
+    assert 200 <= decided.count(2) <= 300  # these ids are always the same, so this is no matter of luck
+    assert decided == [catalogue.decider("te_head", identity).version for identity in ids]
+
+
+def test_without_a_canary_the_champion_decides_all(catalogue):
+    catalogue.promote("te_head", "champion", "te_head_v1", "ana", "first")
+    catalogue.promote("te_head", "canary", "te_head_v2", "ana", "a look", share=1)
+    catalogue.promote("te_head", "canary", None, "ben", "misses copper")
+
+    assert {catalogue.decider("te_head", f"part-{n}").version for n in range(50)} == {1}
+    assert catalogue.aliases() == {"te_head": {"champion": "te_head_v1"}}
+
+
+@pytest.mark.parametrize(
+    ("alias", "release", "share", "told"),
+    [
+        ("canary", "te_head_v1", None, "needs one"),
+        ("canary", "te_head_v1", 1.5, "above 0 to 1"),
+        ("canary", "te_head_v1", 0, "above 0 to 1"),
+        ("champion", "te_head_v1", 0.5, "a share is for canary"),
+        ("champion", None, None, "nobody would decide"),
+    ],
+)
+def test_a_senseless_promotion_is_refused(catalogue, alias, release, share, told):
+    with pytest.raises(ConfigurationError, match=told):
+        catalogue.promote("te_head", alias, release, "ana", "why", share)
+
+    assert catalogue.promotions() == []
+
+
+def test_who_decided_at_a_moment_of_the_past_is_known(catalogue):
+    first = catalogue.promote("te_head", "champion", "te_head_v1", "ana", "first")
+    second = catalogue.promote("te_head", "champion", "te_head_v2", "ana", "better")
+
+    place = ("te_head", "champion")
+    assert [catalogue.standing(when)[place].release for when in (first.when, second.when)] == ["te_head_v1", "te_head_v2"]
+    assert place not in catalogue.standing(first.when - timedelta(seconds=1))
+
+
+def test_promotions_of_many_at_once_are_all_kept(catalogue, tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: Catalogue(tmp_path).promote("te_head", f"trial-{n}", "te_head_v1", "ana", "x"), range(40)))
+
+    assert len(catalogue.promotions()) == 40

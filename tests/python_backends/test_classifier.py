@@ -140,3 +140,14 @@ def test_photographs_of_zero_size_as_triton_warms_up_with_do_not_fail(te_head, p
     mask, decision, confidence = Classifier(te_head)(np.zeros_like(planes), np.zeros(2, np.int32), b"")
 
     assert (mask.any(), decision["decision"], confidence) == (False, "accept", 0.0)
+
+
+def test_a_region_that_a_recipe_moves_forbids_its_new_place(te_head, planes):
+    place(planes, CONTAM, slice(10, 14), slice(10, 14))
+    elsewhere, here = json.dumps({}), json.dumps({"regions": {"writer": [[0, 0], [0.1, 0], [0.1, 0.2], [0, 0.2]]}})
+    classify = Classifier(te_head)
+
+    decisions = [classify(planes, PHOTOGRAPH, recipe.encode())[1] for recipe in (elsewhere, here, elsewhere)]
+
+    assert [[reason["code"] for reason in decision["reasons"]] for decision in decisions] == [[], ["CONTAM_PLACE"], []]
+    assert "writer" in decisions[1]["components"][0]["regions"]

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from clean_environment import clean_environment
 from deploy.local.__main__ import PARTS, assemble
 from deploy.local.settings import ROOT, Settings
 from deploy.local.supervisor import Supervisor
+from gateway.security.accounts import Accounts
+from gateway.store.database import Database
 from opica.blocking import BlockingInspector
 from opica.errors import ConfigurationError
 from opica.releases import Catalogue
@@ -33,6 +36,11 @@ class Line:
     photographs: Path
     """an allowed image root"""
     inspector: BlockingInspector
+
+    @cached_property
+    def key(self) -> str:
+        """An API key of the dashboard's admin."""
+        return Accounts(Database(self.settings.database)).create_key("admin", "system tests", "admin", "tests")
 
     @property
     def catalogue(self) -> Catalogue:

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import time
+import urllib.request
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
-from bridge.tools import Sender, tail
+from bridge.tools import tail
 from opica.amqp.link import parameters
+from opica.amqp.sender import Sender
 from opica.amqp.topology import Topology
 from opica.messages import Request, RequestData
 
@@ -69,13 +72,26 @@ async def test_a_request_that_is_sent_again_gets_the_same_bytes_without_another_
     assert 'opica_bridge_outcomes_total{outcome="replayed",product="te_head"' in metrics
 
 
+async def shown_at(question: urllib.request.Request) -> dict:
+    """The gateway's answer, once the recorder has been there."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                with urlopen(question) as answer:
+                    return json.loads(answer.read())
+            except HTTPError as error:
+                if error.code != 404:
+                    raise
+                await asyncio.sleep(0.1)
+
+
 async def test_what_the_bridge_decides_the_gateway_shows(line, photographs):
     one = request(photographs["Wirebond"].as_uri(), head_id="H-9")
 
     ((_, event),) = await answered(line, one)
 
-    with urlopen(f"{line.settings.gateway_url}/v1/inspections/{one.id}") as answer:
-        shown = json.loads(answer.read())
+    where = f"{line.settings.gateway_url}/v1/inspections/{one.id}"
+    shown = await shown_at(urllib.request.Request(where, headers={"Authorization": f"Bearer {line.key}"}))
     assert {name: value for name, value in shown.items() if value is not None} == event["data"]
 
 

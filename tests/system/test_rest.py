@@ -14,7 +14,8 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def rest(line):
-    with httpx.Client(base_url=line.settings.gateway_url, timeout=60) as client:
+    signed = {"Authorization": f"Bearer {line.key}"}
+    with httpx.Client(base_url=line.settings.gateway_url, headers=signed, timeout=60) as client:
         yield client
 
 

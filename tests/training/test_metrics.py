@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.metrics import Confusion, attribute_gage
+from training.metrics import Confusion
 
 
 def test_f1_is_accumulated_over_images_not_averaged():
@@ -18,7 +18,3 @@ def test_a_class_that_neither_truth_nor_guess_holds_scores_one():
     confusion.add(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
 
     assert confusion.f1() == [1.0, 1.0, 1.0]
-
-
-def test_attribute_gage_is_the_share_of_equal_decisions():
-    assert attribute_gage(["accept", "reject", "reject", "accept"], ["accept", "reject", "accept", "accept"]) == 0.75

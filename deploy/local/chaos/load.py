@@ -14,7 +14,8 @@ from tenacity import retry, retry_if_exception_type, wait_random
 
 from deploy.local.chaos.shots import Shot
 from deploy.local.chaos.tally import Tally
-from opica.amqp.link import Link, Publisher
+from opica.amqp.link import Link
+from opica.amqp.publisher import Publisher
 from opica.amqp.topology import Topology, request_key
 from opica.errors import Unavailable
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.chaos.tally import Verdict
-from opica.messages import Request, RequestData, invalid_event
+from opica.decoder import invalid_event
+from opica.messages import Request, RequestData
 from opica.products import Product
 
 MALFORMED = 0.01

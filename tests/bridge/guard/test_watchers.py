@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bridge.guard.guardian import Guardian
-from bridge.guard.watchers import DiskWatcher, QueueAge, QueueDepth, TritonWatcher, watch
+from bridge.guard.limits import LINE, ControlLimits
+from bridge.guard.watchers import DiskWatcher, QueueAge, QueueDepth, RuleWatcher, TritonWatcher, watch
 
 Usage = namedtuple("Usage", "total used free")
 GB = 10**9
@@ -192,3 +193,65 @@ async def test_a_watch_goes_on_after_a_look_that_failed(caplog):
     assert looks[:3] == [0, 1, 2]
     assert pauses[:3] == [15, 15, 15]
     assert "a watcher failed" in caplog.text
+
+
+class Line:
+    """Two products that have been decided for a while, and who decides on them."""
+
+    def __init__(self, guardian: Guardian) -> None:
+        self.limits = ControlLimits(guardian, subgroup=1, subgroup_s=0, baseline=3)
+        self.champions = {"te_head": "te_head_v1", "magnetic_tile": "magnetic_tile_v1"}
+        self.watcher = RuleWatcher(self.limits, lambda: dict(self.champions))
+        for second in range(100):
+            for product in self.champions:
+                self.limits.observe(product, "accept", second)
+            self.limits.waiting(1, second)
+
+    def known(self) -> set[tuple[str, str]]:
+        """Kind and subject of what is known to be normal, or being learned."""
+        return set(self.limits.charts())
+
+
+ALL = {("reject-rate", "te_head"), ("reject-rate", "magnetic_tile"), ("decision-rate", LINE)}
+
+
+async def test_what_is_normal_is_learned_anew_when_another_release_decides(watched):
+    line = Line(watched.guardian)
+    await line.watcher.look()
+    assert line.known() == ALL
+
+    line.champions["te_head"] = "te_head_v2"
+    await line.watcher.look()
+
+    assert line.known() == {("reject-rate", "magnetic_tile")}  # the pace is that of all products together
+
+
+async def test_while_the_same_release_decides_what_is_normal_stays(watched):
+    line = Line(watched.guardian)
+    for _ in range(3):
+        await line.watcher.look()
+
+    assert line.known() == ALL
+
+
+async def test_a_products_first_release_makes_the_others_forget_nothing(watched):
+    line = Line(watched.guardian)
+    await line.watcher.look()
+
+    line.champions["wafer"] = "wafer_v1"
+    await line.watcher.look()
+
+    assert line.known() == ALL
+
+
+async def test_a_release_that_decides_again_is_another_one_again(watched):
+    line = Line(watched.guardian)
+    for release in ("te_head_v1", "te_head_v2"):
+        line.champions["te_head"] = release
+        await line.watcher.look()
+    line.limits.observe("te_head", "accept", 101.0)
+
+    line.champions["te_head"] = "te_head_v1"
+    await line.watcher.look()
+
+    assert ("reject-rate", "te_head") not in line.known()

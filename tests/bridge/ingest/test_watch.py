@@ -27,8 +27,9 @@ from bridge.ingest.naming import inspection_id, salt
 from bridge.ingest.options import WatchOptions, add_arguments
 from bridge.ingest.photograph import Found, Photograph, Unfinished, digest, leases_work, open_whole, signature
 from bridge.ingest.watch import run, watch
+from opica.decoder import parse_request
 from opica.errors import ConfigurationError, Unavailable
-from opica.messages import Request, parse_request
+from opica.messages import Request
 
 QUICK = {"settle": 0.04, "give_up": 0.3, "poll": 0.01}
 NOBODY = 65534

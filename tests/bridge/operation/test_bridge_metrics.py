@@ -5,10 +5,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.operation.metrics import BUCKETS_S, Metrics
-from bridge.outcome import Decided, Expired, Invalid, Outcome, Retry
+from bridge.outcome import Decided, Expired, Invalid, Outcome, Replayed, Retry
 from opica.components import Component
 from opica.decision import Reason, decide
-from opica.messages import DecisionData, DecisionEvent, ExpiredData, ExpiredEvent, Fault, Request, RequestData, invalid_event
+from opica.decoder import invalid_event
+from opica.messages import DecisionData, DecisionEvent, ExpiredData, ExpiredEvent, Fault, Request, RequestData
 from opica.recipe import ClassLimits
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -30,7 +31,7 @@ def request(product: str = "te_head") -> Request:
     return Request(id="part-7", source="line-3", data=RequestData(image="file:///part.bmp", product=product))
 
 
-def decided(product: str = "te_head", codes: tuple[str, ...] = (), replayed: bool = False) -> Decided:
+def decided(product: str = "te_head", codes: tuple[str, ...] = ()) -> Decided:
     reasons = [Reason(code=code, label="Contam", limit="max_count", measured=1, allowed=0, components=()) for code in codes]
     data = DecisionData(
         inspection_id="part-7",
@@ -44,16 +45,20 @@ def decided(product: str = "te_head", codes: tuple[str, ...] = (), replayed: boo
         confidence=0.9,
         timings_ms={"read": 1.0, "infer": 2.0, "mask": 3.0, "total": 6.0},
     )
-    return Decided(request(), DecisionEvent(id="part-7", source="opica/bridge", data=data), replayed)
+    return Decided(request(product), DecisionEvent(id="part-7", source="opica/bridge", data=data))
 
 
 def expired(product: str) -> Expired:
     data = ExpiredData(inspection_id="part-7", product=product, image="file:///part.bmp", deadline=NOW, late_s=1.0)
-    return Expired(request(), ExpiredEvent(id="part-7", source="opica/bridge", data=data))
+    return Expired(request(product), ExpiredEvent(id="part-7", source="opica/bridge", data=data))
 
 
 def invalid(*fields: str) -> Invalid:
     return Invalid(invalid_event(b"{}", tuple(Fault(field=field, problem="wrong") for field in fields), "line", None))
+
+
+def again(answered: Decided | Expired | Invalid) -> Replayed:
+    return Replayed(request(), answered.event)
 
 
 def retry(kind: str) -> Retry:
@@ -71,7 +76,9 @@ def counted(registry: CollectorRegistry) -> dict[tuple[str, str, str], float]:
     [
         (decided(), ("decided", "te_head", "accept")),
         (decided(codes=("CONTAM_AREA", "CONTAM_COUNT")), ("decided", "te_head", "CONTAM_AREA")),
-        (decided(codes=("CONTAM_AREA",), replayed=True), ("replayed", "te_head", "CONTAM_AREA")),
+        (again(decided(codes=("CONTAM_AREA",))), ("replayed", "te_head", "CONTAM_AREA")),
+        (again(expired("te_head")), ("replayed", "te_head", "deadline")),
+        (again(invalid("data.image")), ("replayed", "te_head", "data.image")),
         (expired("te_head"), ("expired", "te_head", "deadline")),
         (invalid("data.image", "id"), ("invalid", "te_head", "data.image")),
         (invalid("data.more_images.3"), ("invalid", "te_head", "data.more_images")),

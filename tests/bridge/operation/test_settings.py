@@ -54,7 +54,8 @@ def test_what_is_not_set_has_a_default(needed, tmp_path, monkeypatch):
 
     assert settings.amqp_urls == ("amqp://localhost",)
     assert settings.triton == ("localhost:8001",)
-    assert settings.database == f"sqlite:///{tmp_path}/var/opica.db"
+    assert settings.record == f"sqlite:///{tmp_path}/var/bridge.db"
+    assert settings.record_days == 30
     assert (settings.prefetch, settings.retry_limit, settings.drain_s) == (12, 20, 25)
     assert (settings.prefix, settings.log_format, settings.log_level) == ("opica", "json", "info")
     assert (settings.health_host, settings.health_port) == ("127.0.0.1", 0)
@@ -71,7 +72,8 @@ def test_every_setting_is_read(needed, pem):
         "AMQP_CERT_FILE": pem["cert"],
         "AMQP_KEY_FILE": pem["key"],
         "OPICA_TRITON": "triton-a:8001, [::1]:9001",
-        "OPICA_DATABASE": "sqlite:////srv/opica.db",
+        "OPICA_RECORD": "sqlite:////srv/record.db",
+        "OPICA_RECORD_DAYS": "7",
         "OPICA_PREFETCH": "32",
         "OPICA_PREFIX": "line-3",
         "OPICA_HEALTH_PORT": "9090",
@@ -96,7 +98,7 @@ def test_every_setting_is_read(needed, pem):
     assert settings.amqp_urls == ("amqps://opica:secret@one:5671/line", "amqps://opica:secret@two:5671/line")
     assert settings.triton == ("triton-a:8001", "[::1]:9001")
     assert settings.repository == Path(needed["OPICA_REPOSITORY"])
-    assert settings.database == "sqlite:////srv/opica.db"
+    assert (settings.record, settings.record_days) == ("sqlite:////srv/record.db", 7)
     assert (settings.prefetch, settings.prefix, settings.retry_limit, settings.drain_s) == (32, "line-3", 5, 7.5)
     assert (settings.health_host, settings.health_port) == ("::", 9090)
     assert settings.image_hosts == ("*.factory.example", "10.1.2.3:8443")
@@ -143,10 +145,10 @@ def test_the_masks_folder_is_made(needed, tmp_path):
     assert list(settings.masks.iterdir()) == []
 
 
-def test_the_database_lies_under_opica_var_where_the_gateway_looks_too(needed, tmp_path):
+def test_the_record_lies_under_opica_var_beside_what_other_parts_keep(needed, tmp_path):
     settings = Settings.from_environment({**needed, "OPICA_VAR": str(tmp_path / "keep")})
 
-    assert settings.database == f"sqlite:///{tmp_path}/keep/opica.db"
+    assert settings.record == f"sqlite:///{tmp_path}/keep/bridge.db"
 
 
 @pytest.mark.parametrize("name", ["AMQP_URL", "OPICA_IMAGE_ROOTS", "OPICA_MASKS"])
@@ -218,14 +220,14 @@ BROKERS = "wanted: amqp:// or amqps:// URLs, comma-separated"
             "OPICA_TRACES is wrong (this is no http:// or https:// URL with a host); wanted: a URL such as http://collector:4318/v1/traces",
         ),
         (
-            "OPICA_DATABASE",
+            "OPICA_RECORD",
             "nosuch://user:hunter2@a/b",
-            "OPICA_DATABASE is wrong (this is no URL of a database that SQLAlchemy knows); wanted: a SQLAlchemy URL",
+            "OPICA_RECORD is wrong (this is no URL of a database that SQLAlchemy knows); wanted: a SQLAlchemy URL",
         ),
         (
-            "OPICA_DATABASE",
+            "OPICA_RECORD",
             "oracle://user:hunter2@a/b",
-            "OPICA_DATABASE is wrong (its driver 'oracledb' is not installed); wanted: a SQLAlchemy URL",
+            "OPICA_RECORD is wrong (its driver 'oracledb' is not installed); wanted: a SQLAlchemy URL",
         ),
         (
             "AMQP_URL",
@@ -369,7 +371,7 @@ def test_secrets_are_not_shown(needed):
     environment = {
         **needed,
         "AMQP_URL": "amqp://user:hunter2@broker/line",
-        "OPICA_DATABASE": "sqlite:///hunter2.db",
+        "OPICA_RECORD": "sqlite:///hunter2.db",
         "OPICA_WEBHOOK": "https://a/hunter2",
         "OPICA_WEBHOOK_SECRET": "hunter2",
         "OPICA_TRACES": "https://user:hunter2@collector",
@@ -406,5 +408,5 @@ def test_the_table_names_every_variable_with_meaning_and_default():
     assert rows["`AMQP_URL`"][3].strip() == "needed"
     assert rows["`OPICA_PREFETCH`"][2].strip() == "requests in flight at most: a whole number from 1 to 1000"
     assert rows["`OPICA_PREFETCH`"][3].strip() == "`12`"
-    assert rows["`OPICA_DATABASE`"][3].strip() == "`sqlite:///{OPICA_VAR}/opica.db`"
+    assert rows["`OPICA_RECORD`"][3].strip() == "`sqlite:///{OPICA_VAR}/bridge.db`"
     assert rows["`OPICA_IMAGE_HOSTS`"][3].strip() == "none"

@@ -5,7 +5,7 @@ import pytest
 
 from deploy.local.settings import ROOT
 from opica.amqp.connection import connect
-from opica.amqp.topology import DELAYS_S, Topology, delay_s
+from opica.amqp.topology import DELAYS_S, PRIORITIES, Topology, delay_s
 from opica.errors import ConfigurationError
 
 
@@ -28,6 +28,30 @@ def test_a_broker_with_another_topology_is_told_what_to_do(amqp_url, topology):
     with pytest.raises(ConfigurationError, match=rf"{topology.decisions}.*OPICA_PREFIX"):
         topology.declare(channel)
 
+    connection.close()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("key", "priority"),
+    [
+        ("request.high", "normal"),  # the short form, for a product of that name
+        ("request.low", "normal"),
+        ("request.te_head", "normal"),
+        ("request.high.te_head", "high"),
+        ("request.low.high", "low"),
+        ("request.high.line.7", "high"),  # a product's name may hold dots
+    ],
+)
+def test_a_request_waits_in_one_queue_whatever_its_product_is_called(amqp_url, topology, key, priority):
+    connection = connect(amqp_url)
+    channel = connection.channel()
+    channel.confirm_delivery()
+
+    channel.basic_publish(topology.exchange, key, b"{}", mandatory=True)
+
+    waiting = {one: channel.basic_get(topology.requests(one), auto_ack=True)[2] for one in PRIORITIES}
+    assert waiting == {**dict.fromkeys(PRIORITIES), priority: b"{}"}
     connection.close()
 
 

@@ -5,7 +5,6 @@ Errors say what is wrong and never quote what may hold a password.
 
 from __future__ import annotations
 
-import base64
 import re
 import ssl
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import pika
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge.guard.webhook import PREFIX
 from opica.errors import ConfigurationError
 from opica.sources.hosts import AllowedHosts
 
@@ -35,7 +33,7 @@ def tls_context(authorities: Path | None, certificate: Path | None, key: Path | 
     return context
 
 
-def _amqp_url(url: str) -> str:
+def amqp_url(url: str) -> str:
     if not url.startswith(("amqp://", "amqps://")):
         raise ValueError("it does not begin so; a comma in a password is written %2C")
     if "," in urlsplit(url).netloc or not urlsplit(url).hostname:
@@ -117,15 +115,6 @@ def _host(pattern: str) -> str:
     return pattern
 
 
-def _webhook_secret(secret: str) -> str:
-    if secret.startswith(PREFIX):
-        try:
-            base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-        except ValueError:
-            raise ValueError(f"after {PREFIX} comes no base64") from None
-    return secret
-
-
 def separated(by: str) -> BeforeValidator:
     """A text's parts; empty ones do not count."""
 
@@ -141,17 +130,19 @@ def _lower(text: Any) -> Any:
 
 Lower = BeforeValidator(_lower)
 Listed = separated(",")
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:-]*$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
 File = Annotated[Path, AfterValidator(_file)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 WritableFolder = Annotated[Path, AfterValidator(_writable)]
 Authorities = Annotated[Path, AfterValidator(_authorities)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
-AmqpUrls = Annotated[tuple[Annotated[str, AfterValidator(_amqp_url)], ...], Listed, Field(min_length=1)]
+AmqpUrls = Annotated[tuple[Annotated[str, AfterValidator(amqp_url)], ...], Listed, Field(min_length=1)]
 Endpoints = Annotated[
     tuple[Annotated[str, AfterValidator(_endpoint)], ...], Listed, Field(min_length=1), AfterValidator(_endpoints)
 ]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Listed]
-WebhookSecret = Annotated[str, AfterValidator(_webhook_secret)]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 """finite: the comparisons refuse what is not"""

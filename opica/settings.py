@@ -1,0 +1,96 @@
+"""Settings from the environment, for every part alike: checked at start, every mistake told at once, listed as a table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticUndefined
+
+from opica.errors import ConfigurationError
+
+FOLLOWS = "default_factory_not_called"
+"""What pydantic says of a default that follows from another setting, where that one is wrong."""
+
+
+def variable(name: str, meaning: str, wanted: str, default: Any = ..., secret: bool = False) -> Any:
+    """A field of ``Environment``. What may hold a secret stays out of ``repr`` and of every message."""
+    return Field(default, alias=name, description=meaning, title=wanted, repr=not secret, exclude=secret)
+
+
+class Environment(BaseModel):
+    """Base of a part's settings: a field for each variable, made with ``variable``."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, validate_default=True, hide_input_in_errors=True
+    )
+
+    PREFIXES: ClassVar[tuple[str, ...]] = ("OPICA_", "AMQP_")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables that ``describe`` lists; an empty one counts as not set.
+
+        Raises:
+            ConfigurationError: all that is missing, wrong, contradictory or misspelt, by variable.
+        """
+        fields = {str(field.alias): field for field in cls.model_fields.values()}
+        given = {name: text.strip() for name, text in environment.items() if name in fields and text.strip()}
+        mistakes = cls._misspelt(environment)
+        settings = None
+        try:
+            settings = cls.model_validate(given)
+        except ValidationError as error:
+            named = {**fields, **cls.model_fields}  # a default that does not hold is told by the field's name
+            mistakes += [_mistake(named[str(fault["loc"][0])], fault) for fault in error.errors() if fault["type"] != FOLLOWS]
+        mistakes += cls._contradictions(given)
+        if mistakes or settings is None:
+            raise ConfigurationError("\n  ".join([f"mistakes in the environment: {len(mistakes)}", *mistakes]))
+        return settings
+
+    @classmethod
+    def describe(cls) -> str:
+        """Every variable as a Markdown table: name, meaning and what is wanted, default."""
+        rows = [("Variable", "Meaning", "Default"), ("---", "---", "---")]
+        for field in cls.model_fields.values():
+            default: Any = field.examples[0] if field.examples else field.default
+            shown = "needed" if default is PydanticUndefined else "none" if default in (None, (), {}) else f"`{default}`"
+            rows.append((f"`{field.alias}`", f"{field.description}: {field.title}", shown))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        return "\n".join(f"| {a:{widths[0]}} | {b:{widths[1]}} | {c:{widths[2]}} |" for a, b, c in rows)
+
+    @classmethod
+    def _contradictions(cls, given: Mapping[str, str]) -> list[str]:
+        """Between variables; no model validator, as that would not be asked while a single value is wrong."""
+        return []
+
+    @classmethod
+    def _known(cls) -> list[str]:
+        """Every variable that this part reads at some time."""
+        return [str(field.alias) for field in cls.model_fields.values()]
+
+    @classmethod
+    def _misspelt(cls, environment: Mapping[str, str]) -> list[str]:
+        """Names that nobody reads and that look like one of ours."""
+        known = {name.removeprefix("OPICA_"): name for name in cls._known()}
+        found = []
+        for name, text in sorted(environment.items()):
+            if name in known.values() or not name.upper().startswith(cls.PREFIXES):
+                continue
+            if text.startswith("tcp://"):  # OPICA_TRITON_PORT and the like: Kubernetes sets them for a service of that name
+                continue
+            if close := difflib.get_close_matches(name.upper().removeprefix("OPICA_"), known, n=1, cutoff=0.8):
+                found.append(f"{name} is unknown; did you mean {known[close[0]]}?")
+        return found
+
+
+def _mistake(field: Any, fault: Any) -> str:
+    """One line: the variable, what is wrong, what is wanted."""
+    if fault["type"] == "missing":
+        return f"{field.alias} is not set; wanted: {field.title}"
+    place = f" in part {fault['loc'][1] + 1}" if len(fault["loc"]) > 1 and isinstance(fault["loc"][1], int) else ""
+    shown = f"is {str(fault['input'])!r}" if field.repr else f"is wrong{place}"
+    why = f" ({fault['ctx']['error']})" if fault["type"] == "value_error" else ""
+    return f"{field.alias} {shown}{why}; wanted: {field.title}"
