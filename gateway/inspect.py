@@ -27,11 +27,18 @@ SOURCE = "opica/gateway"
 
 
 async def inspect_upload(
-    parts: Parts, photograph: bytes, product: Product, release: Release, recipe: str, head_id: str | None, lot: str | None
+    parts: Parts,
+    photograph: bytes,
+    product: Product,
+    release: Release | None,
+    recipe: str,
+    head_id: str | None,
+    lot: str | None,
 ) -> DecisionData:
     """Inspect, keep photograph and mask, record. The photograph is written while Triton looks at it.
 
     Args:
+        release: None: who decides now, the champion or the canary.
         recipe: overrides, JSON or empty; they go on top of the recipe in force.
 
     Raises:
@@ -41,6 +48,7 @@ async def inspect_upload(
     version, overrides = _overrides(parts, product, parsed(recipe))
     header = check_image(photograph, product)  # of a BMP: 54 bytes
     inspection_id = str(uuid4())
+    release = release or await run_in_threadpool(parts.catalogue.decider, product.name, inspection_id)
     image = parts.images.resolve() / f"{inspection_id}.{header.format.lower()}"
     writing = asyncio.ensure_future(run_in_threadpool(write_atomically, image, photograph))
     try:

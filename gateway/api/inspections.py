@@ -34,7 +34,7 @@ class Reinspection(BaseModel):
     )
 
     release: Text | None = None
-    """a release or an alias; champion when absent"""
+    """a release or an alias; who decides now when absent"""
     recipe: dict[str, dict[str, Any]] = {}
     """overrides, on top of the recipe in force"""
 
@@ -58,7 +58,7 @@ def router(parts: Parts) -> APIRouter:
         response: Response,
         image: Annotated[UploadFile, File(description="BMP, PNG, JPEG or TIFF")],
         product: Annotated[str, Form()],
-        release: Annotated[str | None, Form(description="a release or an alias; champion when absent")] = None,
+        release: Annotated[str | None, Form(description="a release or an alias; who decides now when absent")] = None,
         recipe: Annotated[str, Form(description='overrides, JSON: {"Contam": {"max_length_um": 30}}')] = "",
         head_id: Annotated[str | None, Form(max_length=512)] = None,
         lot: Annotated[str | None, Form(max_length=512)] = None,
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
             raise HTTPException(413, f"image: {image.size:,} bytes; at most {MAX_UPLOAD:,}")
         kind = load_product(product)
         with seconds.labels(product).time():
-            wanted = await run_in_threadpool(parts.catalogue.resolve, product, release)
+            wanted = await run_in_threadpool(parts.catalogue.resolve, product, release) if release else None
             async with room:  # the others wait on disk, where their uploads were spooled
                 data = await inspect_upload(parts, await image.read(), kind, wanted, recipe, head_id or None, lot or None)
         decided.labels(product, data.decision).inc()

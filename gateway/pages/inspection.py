@@ -51,12 +51,14 @@ def router(parts: Parts) -> APIRouter:
         }
 
     @routes.get("/inspections/{inspection_id}")
-    def inspection(inspection_id: str, request: Request, _: Operator, view: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def inspection(inspection_id: str, request: Request, who: Operator, view: Annotated[int, Query(ge=0)] = 0) -> Response:
         found = find(inspection_id)
         data = found.event.data
         product = load_product(data.product)
         with parts.database.read() as connection:
             judged = select(reviews).where(reviews.c.inspection_id == inspection_id).order_by(reviews.c.id)
+            if found.verdict is None and not who.may("engineer"):  # what others say must not sway who has yet to judge
+                judged = judged.where(reviews.c.reviewer == who.name)
             saved = painted_masks.c.draft.is_(False)
             painted = select(painted_masks).where(painted_masks.c.inspection_id == inspection_id, saved)
             rows = connection.execute(judged).all(), connection.execute(painted.order_by(painted_masks.c.id)).all()

@@ -36,6 +36,14 @@ async def test_the_recipe_in_force_decides_and_the_uploads_on_top(inspect, parts
     assert [reason.code for reason in data.reasons] == ["CONTAM_LENGTH"]
 
 
+async def test_a_canary_decides_its_share_of_the_uploads_too(parts, photograph, te_head):
+    parts.catalogue.promote("te_head", "canary", "te_head_v2", "ana", "a look", share=1)
+
+    data = await inspect_upload(parts, photograph, te_head, None, "", None, None)
+
+    assert data.release == "te_head_v2"
+
+
 @pytest.mark.parametrize("failure", [Unavailable("triton: away"), BadImage("image: cannot be decoded")], ids=str)
 async def test_what_could_not_be_inspected_leaves_nothing(inspect, parts, inspector, failure):
     inspector.failure = failure
