@@ -48,7 +48,8 @@ async def inspect_upload(
     version, overrides = _overrides(parts, product, parsed(recipe))
     header = check_image(photograph, product)  # of a BMP: 54 bytes
     inspection_id = str(uuid4())
-    release = release or await run_in_threadpool(parts.catalogue.decider, product.name, inspection_id)
+    if release is None:
+        release = await run_in_threadpool(parts.catalogue.decider, product.name, inspection_id)
     image = parts.images.resolve() / f"{inspection_id}.{header.format.lower()}"
     writing = asyncio.ensure_future(run_in_threadpool(write_atomically, image, photograph))
     try:
