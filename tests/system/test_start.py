@@ -40,7 +40,7 @@ def test_the_whole_line_starts_twice_ends_on_ctrl_c_and_leaves_no_process(tmp_pa
             text = line.stdout.readline()
             assert text, line.stderr.read()
             said.append(text)
-        assert any("gateway" in text for text in said)
+        assert any("dashboard" in text for text in said)
         assert processes_of(tmp_path)
 
         line.send_signal(signal.SIGINT)

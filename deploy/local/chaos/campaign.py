@@ -204,7 +204,8 @@ class Campaign:
                     await link.consume([queue], min(depth, MOST_HELD), arrivals.put_nowait)
                 with contextlib.suppress(TimeoutError):  # somebody else took some meanwhile
                     for _ in range(depth):
-                        found.add((await asyncio.wait_for(arrivals.get(), 5)).properties.message_id or "")
+                        async with asyncio.timeout(5):  # not wait_for, which may lose a Ctrl-C (python/cpython issue 86296)
+                            found.add((await arrivals.get()).properties.message_id or "")
         return frozenset(found)
 
     @contextlib.asynccontextmanager
