@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -120,11 +121,18 @@ class Policies:
 def in_force(connection: Connection, products: Iterable[str]) -> dict[str, Version]:
     """The policy of each product; the default where none was saved."""
     names = set(products)
-    last = select(policies.c.product, func.max(policies.c.version).label("version"))
-    newest = last.where(policies.c.product.in_(names)).group_by(policies.c.product).subquery()
-    same = (policies.c.product == newest.c.product) & (policies.c.version == newest.c.version)
-    found = {row.product: _version(row) for row in connection.execute(select(policies).join(newest, same))}
+    found = {row.product: _version(row) for row in connection.execute(_newest(), {"products": list(names)})}
     return {name: found.get(name) or Version(product=name, version=0, policy=Policy()) for name in names}
+
+
+@cache
+def _newest() -> Any:
+    """Put together once: it is asked with every upload."""
+    last = select(policies.c.product, func.max(policies.c.version).label("version"))
+    last = last.where(policies.c.product.in_(bindparam("products", expanding=True)))
+    newest = last.group_by(policies.c.product).subquery()
+    same = (policies.c.product == newest.c.product) & (policies.c.version == newest.c.version)
+    return select(policies).join(newest, same)
 
 
 def _version(row: Any) -> Version:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,11 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.store.database import Database
 from gateway.store.schema import inspections, tags, tallies
+from opica.agreement import Verdict
 from opica.messages import DecisionEvent
 
 log = logging.getLogger("gateway.store")
-
-Verdict = Literal["accept", "reject"]
 
 Hook = Callable[[Connection, list[DecisionEvent]], None]
 """Told of decisions that are new, in the transaction that records them."""
@@ -64,10 +64,7 @@ class Inspections:
             return []
         # in one order, so that two recorders that get the same ones do not wait for each other in a circle
         ordered = sorted(once.values(), key=lambda event: (event.time, event.data.inspection_id))
-        found = connection.execute(
-            twin(connection).insert(inspections).on_conflict_do_nothing().returning(inspections.c.id, inspections.c.seq),
-            [_row(event) for event in ordered],
-        )
+        found = connection.execute(_adding(twin(connection)), [_row(event) for event in ordered])
         seq = {row.id: row.seq for row in found}
         fresh = [event for event in ordered if event.data.inspection_id in seq]
         if not fresh:
@@ -148,11 +145,21 @@ def _count(connection: Connection, events: Iterable[DecisionEvent]) -> None:
         row["accepted" if data.decision == "accept" else "rejected"] += 1
         row["confidence"] += data.confidence
         row["total_ms"] += data.timings_ms.get("total", 0.0)
-    upsert = twin(connection).insert(tallies)
+    # in one order, as above
+    connection.execute(_counting(twin(connection)), [sums[key] for key in sorted(sums)])
+
+
+# An upload is one decision: putting a statement together would cost it more than the database does.
+@cache
+def _adding(dialect: Any) -> Any:
+    return dialect.insert(inspections).on_conflict_do_nothing().returning(inspections.c.id, inspections.c.seq)
+
+
+@cache
+def _counting(dialect: Any) -> Any:
+    upsert = dialect.insert(tallies)
     counted = ("accepted", "rejected", "confidence", "total_ms")
-    statement = upsert.on_conflict_do_update(
+    return upsert.on_conflict_do_update(
         index_elements=["minute", "product", "release"],
         set_={name: tallies.c[name] + upsert.excluded[name] for name in counted},
     )
-    # in one order, as above
-    connection.execute(statement, [sums[key] for key in sorted(sums)])
