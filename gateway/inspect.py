@@ -19,7 +19,6 @@ from opica.inspector import Inspection
 from opica.messages import DecisionData, DecisionEvent
 from opica.products import Product, adjusted, load_product
 from opica.recipe import parsed
-from opica.recipes import RecipeBook
 from opica.releases import Release
 from opica.rendering import mask_to_png
 
@@ -45,7 +44,7 @@ async def inspect_upload(
         BadInput, Unavailable: see ``Inspector``; nothing is left behind.
     """
     started = time.perf_counter()
-    version, overrides = _overrides(parts, product, parsed(recipe))
+    version, overrides = overrides_in_force(parts, product, parsed(recipe))
     header = check_image(photograph, product)  # of a BMP: 54 bytes
     inspection_id = str(uuid4())
     if release is None:
@@ -53,7 +52,7 @@ async def inspect_upload(
     image = parts.images.resolve() / f"{inspection_id}.{header.format.lower()}"
     writing = asyncio.ensure_future(run_in_threadpool(write_atomically, image, photograph))
     try:
-        inspection = await parts.inspector.inspect(release.name, photograph, _text(overrides))
+        inspection = await parts.inspector.inspect(release.name, photograph, recipe_text(overrides))
         await writing
     except BaseException:
         await asyncio.wait([writing])
@@ -77,9 +76,9 @@ async def inspect_again(parts: Parts, of: DecisionData, release: Release, recipe
     """
     started = time.perf_counter()
     product = load_product(of.product)
-    version, overrides = _overrides(parts, product, recipe)
+    version, overrides = overrides_in_force(parts, product, recipe)
     photograph = await parts.pictures.read(of.image)
-    inspection = await parts.inspector.inspect(release.name, photograph, _text(overrides))
+    inspection = await parts.inspector.inspect(release.name, photograph, recipe_text(overrides))
     facts: dict[str, Any] = {"inspection_id": str(uuid4()), "image": of.image, "head_id": of.head_id, "lot": of.lot}
     facts |= {"release": release.name, "recipe_version": version, "recipe": overrides or None}
     facts |= {"reinspection_of": of.inspection_id}
@@ -89,14 +88,21 @@ async def inspect_again(parts: Parts, of: DecisionData, release: Release, recipe
     return data
 
 
-def _overrides(parts: Parts, product: Product, asked: Mapping[str, Any]) -> tuple[int, dict[str, dict[str, Any]]]:
+async def served_releases(parts: Parts) -> dict[str, bool]:
+    """Does a real inference pass, by release that decides? Empty where none does."""
+    deciding = await run_in_threadpool(parts.catalogue.deciding)
+    return {release: await parts.inspector.ready(release) for release in deciding}
+
+
+def overrides_in_force(parts: Parts, product: Product, asked: Mapping[str, Any]) -> tuple[int, dict[str, dict[str, Any]]]:
     """The recipe's version in force, and what decides. Raises: BadRecipe."""
-    version, overrides = RecipeBook(parts.catalogue.repository).applied(product.name, dict(asked))
+    version, overrides = parts.recipe_book.applied(product.name, dict(asked))
     adjusted(product, overrides)
     return version, overrides
 
 
-def _text(overrides: Mapping[str, Any]) -> str:
+def recipe_text(overrides: Mapping[str, Any]) -> str:
+    """As ``Inspector`` takes them."""
     return json.dumps(overrides) if overrides else ""
 
 

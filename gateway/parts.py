@@ -24,6 +24,7 @@ from gateway.store.search import Search
 from gateway.web import Web
 from opica.inspector import Inspector
 from opica.messages import Request
+from opica.recipes import RecipeBook
 from opica.releases import Catalogue
 from opica.sources import Sources
 
@@ -90,6 +91,10 @@ class Parts:
     @cached_property
     def audit(self) -> Audit:
         return Audit(self.database, self.now)
+
+    @cached_property
+    def recipe_book(self) -> RecipeBook:
+        return RecipeBook(self.catalogue.repository)
 
     @cached_property
     def inspections(self) -> Inspections:

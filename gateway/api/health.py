@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from prometheus_client import generate_latest
-from starlette.concurrency import run_in_threadpool
 
+from gateway.inspect import served_releases
 from gateway.parts import Parts
 from gateway.security.access import PUBLIC
 
@@ -20,8 +20,7 @@ def router(parts: Parts) -> APIRouter:
     @api.get("/health/ready", openapi_extra=PUBLIC)
     async def ready(response: Response) -> dict[str, object]:
         """Ready only if a real inference passes on every release that decides."""
-        deciding = await run_in_threadpool(parts.catalogue.deciding)
-        served = {release: await parts.inspector.ready(release) for release in deciding}
+        served = await served_releases(parts)
         healthy = bool(served) and all(served.values())
         response.status_code = 200 if healthy else 503
         return {"status": "ready" if healthy else "not ready", "inference": served}

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import kserve
+from gateway.inspect import overrides_in_force, recipe_text, served_releases
 from gateway.parts import Parts
 from gateway.security.access import PUBLIC, Operator
 from gateway.security.door import UPLOAD
 from opica.products import Product, load_product
-from opica.recipe import override
+from opica.recipe import parsed
 from opica.releases import Release
 
 Name = Annotated[str, Path(description="a product", examples=["te_head"])]
@@ -54,8 +55,8 @@ def router(parts: Parts) -> APIRouter:
         body = await request.body()
         question = kserve.read(body, request.headers.get(kserve.HEADER))
         product, release = await run_in_threadpool(find, name, version)
-        override(product.recipe, question.recipe, product.region_names)
-        inspection = await parts.inspector.inspect(release.name, question.image, question.recipe)
+        _, overrides = overrides_in_force(parts, product, parsed(question.recipe))
+        inspection = await parts.inspector.inspect(release.name, question.image, recipe_text(overrides))
         answer, headers = kserve.write(question, name, release.version, inspection)
         return Response(answer, headers=dict(headers))
 
@@ -69,8 +70,8 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/health/ready", summary="Does an inference pass on every release that decides?", openapi_extra=PUBLIC)
     async def ready(response: Response) -> dict[str, bool]:
-        deciding = await run_in_threadpool(parts.catalogue.deciding)
-        healthy = bool(deciding) and all([await parts.inspector.ready(release) for release in deciding])
+        served = await served_releases(parts)
+        healthy = bool(served) and all(served.values())
         response.status_code = 200 if healthy else 503
         return {"ready": healthy}
 
@@ -92,7 +93,10 @@ def router(parts: Parts) -> APIRouter:
 
     @api.post("/models/{product}/infer", summary="Ask the release that decides", openapi_extra=ASKED, max_body_size=UPLOAD)
     async def infer_model(_: Operator, request: Request, product: Name) -> Response:
-        """DECISION is the JSON of a decision, MASK is answered only if it is asked for."""
+        """DECISION is the JSON of a decision, MASK is answered only if it is asked for.
+
+        RECIPE, overrides as JSON, goes on top of the recipe in force.
+        """
         return await infer(request, product)
 
     @api.post(

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
+from gateway.inspect import served_releases
 from gateway.parts import Parts
 from gateway.store.schema import bridges
 from opica.errors import OpicaError, Unavailable
@@ -84,8 +85,7 @@ class Health:
 
     async def _ask(self) -> None:
         try:
-            deciding = await run_in_threadpool(self.parts.catalogue.deciding)
-            self._served = {release: await self.parts.inspector.ready(release) for release in deciding}
+            self._served = await served_releases(self.parts)
         except OpicaError:
             self._served = dict.fromkeys(self._served, False)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, computed_field
-from sqlalchemy import Case, Select, case, func, select
+from sqlalchemy import Case, Column, ScalarSelect, Select, case, func, select
 from sqlalchemy.engine import Connection
 from starlette.exceptions import HTTPException
 
@@ -84,9 +84,8 @@ class Progress:
 
     def items(self, identity: str, states: Sequence[str] = (), after: int = 0, most: int = PAGE) -> list[Item]:
         """In order of their number. Raises: Unavailable."""
-        reason = select(answers.c.event).where(answers.c.inspection_id == batch_items.c.inspection_id).limit(1)
         columns = (batch_items.c.number, batch_items.c.inspection_id, batch_items.c.name)
-        statement = _joined(select(*columns, _STATE.label("state"), reason.scalar_subquery().label("answer")), [identity])
+        statement = _joined(select(*columns, _STATE.label("state"), _first(answers.c.event).label("answer")), [identity])
         statement = statement.where(batch_items.c.number > after).order_by(batch_items.c.number).limit(most)
         if states:
             statement = statement.where(_STATE.in_(states))
@@ -95,9 +94,13 @@ class Progress:
         return [Item(**{**row, "problem": _problem(row["state"], row["answer"])}) for row in rows]
 
 
-_ANSWER = (  # of several, as when a bridge died between publishing and acknowledging, the first
-    select(func.min(answers.c.kind)).where(answers.c.inspection_id == batch_items.c.inspection_id).scalar_subquery()
-)
+def _first(column: Column[Any]) -> ScalarSelect[Any]:
+    """Of an item's answer; of several, as when a bridge died between publishing and acknowledging, of the first."""
+    mine = select(column).where(answers.c.inspection_id == batch_items.c.inspection_id)
+    return mine.order_by(answers.c.seq).limit(1).scalar_subquery()
+
+
+_ANSWER = _first(answers.c.kind)
 _STATE: Case[Any] = case(
     (inspections.c.decision.is_not(None), inspections.c.decision),
     (_ANSWER.is_not(None), _ANSWER),

@@ -16,14 +16,14 @@ from gateway.store.schema import inspections
 from opica.errors import ForbiddenPath
 from opica.messages import DecisionEvent
 from opica.products import Product, adjusted, load_product
-from opica.recipes import Overrides, RecipeBook, RecipeVersion, StaleVersion
+from opica.recipes import Overrides, RecipeVersion, StaleVersion
 from opica.rendering import mask_from_png
 
 
 class Recipes:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.book = RecipeBook(parts.catalogue.repository)
+        self.book = parts.recipe_book
 
     def under(self, product: Product) -> Product:
         """The product as decisions see it now."""

@@ -89,7 +89,7 @@ class Comparer:
                 await self._failed(comparison, error)
                 return False
             self.failures.pop(comparison.id, None)
-            await run_in_threadpool(self.comparisons.add, comparison.id, [change])
+            await run_in_threadpool(self.comparisons.add, comparison.id, change)
         return bool(todo)
 
     async def _failed(self, comparison: Comparison, error: OpicaError) -> None:
@@ -100,8 +100,7 @@ class Comparer:
     async def _compare(self, comparison: Comparison, event: DecisionEvent) -> Change:
         data = event.data
         photograph = await self.parts.sources.read(data.image)
-        overrides = (data.model_extra or {}).get("recipe")
-        recipe = json.dumps(overrides) if overrides else ""
+        recipe = json.dumps(data.recipe) if data.recipe else ""  # both judge by what it was decided by
         # the record is as good as asking again, where that very release decided
         ours = data.decision
         if data.release != comparison.ours or data.others:

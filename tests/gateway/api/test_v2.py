@@ -56,6 +56,15 @@ def test_a_release_and_a_recipe_can_be_named(served, photograph, inspector):
     assert inspector.calls[0].release == "te_head_v2"
 
 
+def test_the_recipe_in_force_decides_here_too(served, site, photograph):
+    client, headers = served
+    site.parts.recipe_book.save("te_head", {"Contam": {"forbidden_regions": []}}, 0, "ana", "a cleaner line")
+
+    result = client.infer("te_head", [image(photograph)], headers=headers)
+
+    assert json.loads(result.as_numpy("DECISION")[0])["decision"] == "accept"
+
+
 def test_tritons_client_learns_what_there_is(served):
     client, headers = served
 

@@ -285,6 +285,19 @@ def test_every_answer_finds_back_to_its_photograph(operator, decide, answer):
     assert operator.get(f"/v1/batches/{batch}").json()["done"] is True
 
 
+@pytest.mark.parametrize("kinds", [("invalid", "expired"), ("expired", "invalid")])
+def test_of_two_answers_to_a_photograph_the_first_counts(operator, answer, kinds):
+    batch = operator.post("/v1/batches", json={"product": "te_head", "uris": URIS[:1]}).json()["id"]
+    for kind in kinds:
+        answer(f"{batch}-00001", kind)
+
+    (item,) = operator.get(f"/v1/batches/{batch}/items").json()
+
+    assert operator.get(f"/v1/batches/{batch}").json()["counts"][kinds[0]] == 1
+    assert item["state"] == kinds[0]
+    assert item["problem"].startswith({"invalid": "data.image: ", "expired": "answered "}[kinds[0]])
+
+
 def test_the_last_batches_come_newest_first_page_by_page(operator):
     made = [operator.post("/v1/batches", json={"product": "te_head", "uris": URIS}).json()["id"] for _ in range(3)]
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -50,6 +51,14 @@ def test_two_releases_that_did_not_decide_are_both_asked(comparer, comparisons, 
     finished(comparer, comparisons, comparisons.start("te_head", "te_head_v2", "te_head_v1", 1, "ana"))
 
     assert [call.release for call in inspector.calls[1:]] == ["te_head_v2", "te_head_v1"]
+
+
+def test_both_judge_by_the_recipe_that_a_photograph_was_decided_by(comparer, comparisons, inspected, inspector):
+    inspected(1, recipe='{"Contam": {"max_length_um": 30}}')
+
+    finished(comparer, comparisons, comparisons.start("te_head", "te_head_v1", "te_head_v2", 1, "ana"))
+
+    assert json.loads(inspector.calls[-1].recipe) == {"Contam": {"max_length_um": 30}}
 
 
 def test_a_photograph_that_is_gone_is_left_out(comparer, comparisons, inspected, parts):
