@@ -47,7 +47,7 @@ class Web:
         self.templates = Jinja2Templates(HERE / "templates", context_processors=[_everywhere])
         self.templates.env.undefined = StrictUndefined
         self.templates.env.trim_blocks = self.templates.env.lstrip_blocks = True
-        self.templates.env.filters |= {"moment": moment, "percent": percent, "ago": ago, "number": number}
+        self.templates.env.filters |= {"moment": moment, "percent": percent, "number": number}
 
     def page(self, request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
         """A page, or a part of one."""
@@ -67,17 +67,6 @@ def _everywhere(request: Request) -> dict[str, Any]:
 def moment(value: datetime | None) -> str:
     """UTC, to the second; the browser shows it in its own zone (static/app.js)."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else "–"
-
-
-def ago(value: datetime | None, now: datetime | None = None) -> str:
-    """How long it is since then, in one unit."""
-    if value is None:
-        return "never"
-    seconds = max(0, int(((now or datetime.now(UTC)) - value).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.accuracy import charts
 from gateway.accuracy.control import By, control_chart
@@ -16,11 +17,24 @@ from gateway.parts import Parts
 from gateway.security.access import Reviewer
 from opica.errors import UnknownRelease
 from opica.products import load_product, product_names
+from opica.releases import CHAMPION
 
 ALL = "all"
-CHAMPION = "champion"
 Days = Annotated[int, Query(ge=1, le=MOST_DAYS)]
 Release = Annotated[str, Query(max_length=256)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a section counts."""
+
+    product: str
+    days: int
+    release: str
+    """as it was asked for: a release, an alias or ALL"""
+    chosen: str | None
+    """the release's name; None for all of them"""
+    scope: Scope
 
 
 def router(parts: Parts) -> APIRouter:
@@ -35,54 +49,54 @@ def router(parts: Parts) -> APIRouter:
                 return None
             raise
 
-    def fragment(request: Request, name: str, product: str, days: int, release: str, **more: Any) -> Response:
-        asked: dict[str, Any] = {"product": product, "days": days, "release": release, "chosen": named(product, release)}
-        return parts.web.page(request, f"_accuracy_{name}.html", **asked, **more)
+    def read(product: str, days: Days = 30, release: Release = CHAMPION) -> Asked:
+        scope = Scope.last(load_product(product).name, days, parts.now())
+        return Asked(product, days, release, named(product, release), scope)
 
-    def scope(product: str, days: int) -> Scope:
-        return Scope.last(load_product(product).name, days, parts.now())
+    query = Depends(read)
+
+    def fragment(request: Request, name: str, asked: Asked, **more: Any) -> Response:
+        return parts.web.page(request, f"_accuracy_{name}.html", **vars(asked), **more)
 
     @routes.get("")
     def show(
         request: Request, _: Reviewer, product: str | None = None, days: Days = 30, release: Release = CHAMPION
     ) -> Response:
-        deciding = [parts.catalogue.aliases().get(name, {}).get(CHAMPION) and name for name in product_names()]
-        chosen = product or next(filter(None, deciding), product_names()[0])
+        aliases = parts.catalogue.aliases()
+        deciding = (name for name in product_names() if CHAMPION in aliases.get(name, {}))
+        chosen = product or next(deciding, product_names()[0])
         load_product(chosen)
         names = [r.name for r in parts.catalogue.releases(chosen)]
         context: dict[str, Any] = {"products": product_names(), "releases": names, "chosen": named(chosen, release)}
         return parts.web.page(request, "accuracy.html", product=chosen, days=days, release=release, **context)
 
     @routes.get("/summary")
-    def summarised(request: Request, _: Reviewer, product: str, days: Days = 30, release: Release = CHAMPION) -> Response:
-        found = summary(parts.database, scope(product, days), named(product, release))
-        of = next((one for one in found.releases if one.release == named(product, release)), None)
-        return fragment(request, "summary", product, days, release, found=found, of=of, chart=charts.agreement(found))
+    def summarised(request: Request, _: Reviewer, asked: Asked = query) -> Response:
+        found = summary(parts.database, asked.scope, asked.chosen)
+        of = next((one for one in found.releases if one.release == asked.chosen), None)
+        return fragment(request, "summary", asked, found=found, of=of, chart=charts.agreement(found))
 
     @routes.get("/classes")
-    def by_class(request: Request, _: Reviewer, product: str, days: Days = 30, release: Release = CHAMPION) -> Response:
-        found = classes(parts.database, scope(product, days), named(product, release))
-        return fragment(request, "classes", product, days, release, found=found)
+    def by_class(request: Request, _: Reviewer, asked: Asked = query) -> Response:
+        return fragment(request, "classes", asked, found=classes(parts.database, asked.scope, asked.chosen))
 
     @routes.get("/people")
-    def by_person(request: Request, _: Reviewer, product: str, days: Days = 30, release: Release = CHAMPION) -> Response:
-        return fragment(request, "people", product, days, release, found=people(parts.database, scope(product, days)))
+    def by_person(request: Request, _: Reviewer, asked: Asked = query) -> Response:
+        return fragment(request, "people", asked, found=people(parts.database, asked.scope))
 
     @routes.get("/control")
-    def control(
-        request: Request, _: Reviewer, product: str, days: Days = 30, release: Release = CHAMPION, by: By | None = None
-    ) -> Response:
-        by = by or ("hour" if days <= 7 else "day")
-        found = control_chart(parts.database, scope(product, days), by, named(product, release))
-        return fragment(request, "control", product, days, release, found=found, chart=charts.control(found))
+    def control(request: Request, _: Reviewer, by: By | None = None, asked: Asked = query) -> Response:
+        by = by or ("hour" if asked.days <= 7 else "day")
+        found = control_chart(parts.database, asked.scope, by, asked.chosen)
+        return fragment(request, "control", asked, found=found, chart=charts.control(found))
 
     @routes.get("/drift")
-    def drifted(request: Request, _: Reviewer, product: str, days: Days = 30, release: Release = CHAMPION) -> Response:
+    def drifted(request: Request, _: Reviewer, asked: Asked = query) -> Response:
         try:
-            of = parts.catalogue.resolve(product, None if release == ALL else release)
+            of = parts.catalogue.resolve(asked.product, None if asked.release == ALL else asked.release)
         except UnknownRelease:
-            return fragment(request, "drift", product, days, release, found=None, drawn={})
-        found = report(parts.database, scope(product, days), of)
-        return fragment(request, "drift", product, days, release, found=found, drawn=charts.drift(found))
+            return fragment(request, "drift", asked, found=None, drawn={})
+        found = report(parts.database, asked.scope, of)
+        return fragment(request, "drift", asked, found=found, drawn=charts.drift(found))
 
     return routes

@@ -31,7 +31,6 @@ def router(parts: Parts) -> APIRouter:
             "classes": [{"name": c.name, "colour": c.colour} for c in product.classes],
             "newest": saved[0].model_dump(mode="json") if saved else None,
             "draft": draft.model_dump(mode="json") if draft else None,
-            "me": who.name,
         }
         return parts.web.page(
             request,

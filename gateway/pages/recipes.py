@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from gateway.pages.releases import first_product
 from gateway.parts import Parts
 from gateway.recipes.recipes import Recipes
 from gateway.security.access import Engineer
 from opica.products import load_product, product_names
-from opica.releases import CHAMPION
 
 UNITS = {
     "ignore_below_um2": ("Ignore below", "µm²"),
@@ -26,8 +26,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/recipes")
     def first(_: Engineer) -> Response:
-        served = [product for product, alias in parts.catalogue.standing() if alias == CHAMPION]
-        return RedirectResponse(f"/recipes/{served[0] if served else product_names()[0]}", 303)
+        return RedirectResponse(f"/recipes/{first_product(parts.catalogue)}", 303)
 
     @routes.get("/recipes/{product}")
     def page(request: Request, _: Engineer, product: str) -> Response:

@@ -16,7 +16,7 @@ from gateway.releases.comparisons import Comparisons
 from gateway.security.access import Engineer
 from opica.errors import BadInput
 from opica.products import load_product, product_names
-from opica.releases import CHAMPION
+from opica.releases import CHAMPION, Catalogue
 
 Why = Annotated[str, Form(min_length=3, max_length=512)]
 Name = Annotated[str, Form(max_length=128)]
@@ -46,8 +46,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/releases")
     def first(_: Engineer) -> Response:
-        served = [product for product, alias in parts.catalogue.standing() if alias == CHAMPION]
-        return back(served[0] if served else product_names()[0])
+        return back(first_product(parts.catalogue))
 
     @routes.get("/releases/{product}")
     def page(request: Request, _: Engineer, product: str, at: str = "") -> Response:
@@ -86,6 +85,12 @@ def router(parts: Parts) -> APIRouter:
         return parts.web.page(request, template, comparison=found, changed=comparisons.changed(comparison))
 
     return routes
+
+
+def first_product(catalogue: Catalogue) -> str:
+    """What a page opens with: the first product that something decides, else the first there is."""
+    served = [product for product, alias in catalogue.standing() if alias == CHAMPION]
+    return served[0] if served else product_names()[0]
 
 
 def _share(text: str) -> float | None:

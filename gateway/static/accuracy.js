@@ -1,20 +1,16 @@
 // Draws <div data-chart="ID"> from the JSON in <script id="ID">, as sections arrive; see gateway/accuracy/charts.py.
 
-import uPlot from "./vendor/uPlot.esm.js";
+import { axis, colour, drawn } from "./chart.js";
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const dark = matchMedia("(prefers-color-scheme: dark)");
 const HEIGHT = 240;
 const UNITS = {
   percent: (value) => `${(100 * value).toFixed(1)} %`,
   number: (value) => Number(value.toPrecision(3)).toString(),
 };
 
-function options(spec, width) {
+function options(spec) {
   const unit = UNITS[spec.unit];
-  const axis = (more) => ({ stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, ...more });
   return {
-    width, height: HEIGHT,
     cursor: { drag: { x: true, y: false } },
     scales: { x: { range: (_, low, high) => spec.x.length === 1 ? [low - 43200, low + 43200] : [low, high] }, y: { range: (_, low, high) => {
       const room = Math.max((high - low) * 0.08, spec.unit === "percent" ? 0.005 : 0.01);
@@ -40,18 +36,9 @@ function options(spec, width) {
 
 function draw(place) {
   const spec = JSON.parse(document.getElementById(place.dataset.chart).textContent);
-  let drawn = null;
-  const again = () => {
-    drawn?.destroy();
-    drawn = new uPlot(options(spec, place.clientWidth), [spec.x, ...spec.series.map((one) => one.values)], place);
-  };
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", spec.label);
-  new ResizeObserver(() => {
-    if (drawn && place.clientWidth !== drawn.width) drawn.setSize({ width: place.clientWidth, height: HEIGHT });
-  }).observe(place);
-  dark.addEventListener("change", again);
-  again();
+  drawn(place, HEIGHT, () => [options(spec), [spec.x, ...spec.series.map((one) => one.values)]]);
 }
 
 function drawAll(root) {

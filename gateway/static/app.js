@@ -1,4 +1,4 @@
-// What every page shares: requests that carry the session's token, toasts, times in the reader's zone.
+// What every page shares: requests that carry the session's token, elements, toasts, times in the reader's zone.
 
 export const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
@@ -18,10 +18,15 @@ export async function api(url, options = {}) {
   return kind.includes("json") && response.status !== 204 ? response.json() : response;
 }
 
+/** A new element with these properties, which holds these children. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
 export function toast(text, wrong = false) {
-  const box = document.createElement("div");
-  box.className = wrong ? "toast wrong" : "toast";
-  box.textContent = text;
+  const box = element("div", { className: wrong ? "toast wrong" : "toast", textContent: text });
   document.getElementById("toasts")?.append(box);
   setTimeout(() => box.remove(), wrong ? 9000 : 4000);
 }

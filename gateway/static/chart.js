@@ -2,8 +2,32 @@
 
 import uPlot from "./vendor/uPlot.esm.js";
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const dark = matchMedia("(prefers-color-scheme: dark)");
+
+export const axis = (more) => ({
+  stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, ...more,
+});
+
+/**
+ * uPlot in `place`, made anew when the colours change.
+ * @param make () => [uPlot's options but its size, its data]
+ * @returns () => the uPlot that is there now
+ */
+export function drawn(place, height, make) {
+  let plot = null;
+  const draw = () => {
+    plot?.destroy();
+    const [options, data] = make();
+    plot = new uPlot({ width: place.clientWidth, height, ...options }, data, place);
+  };
+  draw();
+  new ResizeObserver(() => {
+    if (place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height });
+  }).observe(place);
+  dark.addEventListener("change", draw);
+  return () => plot;
+}
 
 /**
  * A chart over time.
@@ -13,20 +37,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
  * @returns {show(columns)} columns: seconds since 1970, then one list a series
  */
 export function chart(place, series, { height = 200, unit = String, sync = null, least = 0 } = {}) {
-  let drawn = null;
   let columns = [[], ...series.map(() => [])];
-
-  const axis = (more) => ({
-    stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, ...more,
-  });
 
   const step = () => columns[0].length > 1 ? columns[0][1] - columns[0][0] : 0; // the last bar needs its place, too
 
-  function draw() {
-    drawn?.destroy();
+  function options() {
     const bars = uPlot.paths.bars({ size: [0.85, 40], align: 1 });
-    const options = {
-      width: place.clientWidth, height,
+    return {
       cursor: { sync: sync ? { key: sync } : {}, drag: { x: false, y: false } },
       scales: { x: { range: (_, low, high) => [low, high + step()] }, y: { range: (_, low, high) => [0, Math.max(high * 1.1, least)] } },
       axes: [axis(), axis({ size: 56, values: (_, ticks) => ticks.map(unit) })],
@@ -43,19 +60,13 @@ export function chart(place, series, { height = 200, unit = String, sync = null,
         })),
       ],
     };
-    drawn = new uPlot(options, columns, place);
   }
 
-  new ResizeObserver(() => {
-    if (drawn && place.clientWidth !== drawn.width) drawn.setSize({ width: place.clientWidth, height });
-  }).observe(place);
-  dark.addEventListener("change", draw);
-  draw();
-
+  const plot = drawn(place, height, () => [options(), columns]);
   return {
     show(next) {
       columns = next;
-      drawn.setData(columns);
+      plot().setData(columns);
     },
   };
 }

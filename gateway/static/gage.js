@@ -1,6 +1,7 @@
 // Judging a gage study: one part at a time, by keyboard or by thumb. What the model said is not even sent here.
 
 import { api } from "./app.js";
+import { openSeadragon } from "./openseadragon.js";
 
 const byId = (id) => document.getElementById(id);
 let place = JSON.parse(byId("place").textContent);
@@ -13,19 +14,6 @@ const viewer = (await openSeadragon())({
 });
 viewer.addHandler("canvas-key", (event) => { event.preventDefaultAction = true; }); // its keys are ours
 viewer.addHandler("open-failed", () => { fault("This part's photograph is no longer kept. Tell who began the study."); });
-
-function openSeadragon() {
-  return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/static/vendor/openseadragon/openseadragon.min.js";
-    script.onload = () => resolve(window.OpenSeadragon);
-    script.onerror = () => reject(new Error("the viewer's library is not installed"));
-    // it puts a <style> into the page unless one of this name is there, which our content policy blocks: this is none
-    const none = document.createElementNS("urn:opica:none", "style");
-    none.setAttribute("data-openseadragon-mobile-css", "");
-    document.head.append(none, script);
-  });
-}
 
 function placeOf(index) {
   const bounded = Math.max(0, Math.min(index, place.trials * place.parts - 1));

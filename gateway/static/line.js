@@ -1,8 +1,8 @@
 // The line's page: shows what the page came with, then what /events tells.
 
-import { api, toast } from "./app.js";
+import { api, element, toast } from "./app.js";
 import { chart } from "./chart.js";
-import { element, thumbnail } from "./thumbnails.js";
+import { thumbnail } from "./thumbnails.js";
 
 const SHOWN = 12;
 const PICTURES_AT_ONCE = 4; // a second: drawing a thumbnail costs the line's machine some milliseconds

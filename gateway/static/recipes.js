@@ -1,5 +1,5 @@
 // The recipe form: its fields and regions become overrides of the product's TOML; a preview follows each change.
-import { api, toast } from "/static/app.js";
+import { api, element, toast } from "/static/app.js";
 
 const model = JSON.parse(document.getElementById("model").textContent);
 const form = document.getElementById("recipe");
@@ -72,21 +72,11 @@ async function preview() {
 }
 
 function tile(change) {
-  const link = document.createElement("a");
-  link.className = "thumb";
-  link.href = `/inspections/${encodeURIComponent(change.inspection_id)}`;
-  const image = document.createElement("img");
-  image.src = `/v1/inspections/${encodeURIComponent(change.inspection_id)}/thumbnail`;
-  image.alt = change.inspection_id;
-  image.loading = "lazy";
-  const caption = document.createElement("span");
-  caption.className = "caption";
-  caption.textContent = `${change.before} → ${change.after}`;
-  const why = document.createElement("span");
-  why.className = "caption muted";
-  why.textContent = change.reasons.join("; ");
-  link.append(image, caption, why);
-  return link;
+  const place = encodeURIComponent(change.inspection_id);
+  return element("a", { className: "thumb", href: `/inspections/${place}` },
+    element("img", { src: `/v1/inspections/${place}/thumbnail`, alt: change.inspection_id, loading: "lazy" }),
+    element("span", { className: "caption", textContent: `${change.before} → ${change.after}` }),
+    element("span", { className: "caption muted", textContent: change.reasons.join("; ") }));
 }
 
 /** Polygons, and a handle on each corner. */

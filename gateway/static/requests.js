@@ -1,7 +1,6 @@
 // New request: files are put into a held batch one by one, then the batch is told to go.
 
-import { api, csrf } from "./app.js";
-import { element } from "./thumbnails.js";
+import { api, csrf, element } from "./app.js";
 
 const AT_ONCE = 3;
 const SHOWN = 200; // rows; more files are counted, not listed

@@ -1,6 +1,6 @@
 // The review desk: one item at a time, by keyboard or by thumb. What a blind item hides is not even sent here.
 
-import { api, toast } from "./app.js";
+import { api, element, toast } from "./app.js";
 import { view } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@ const say = (text) => { byId("status").textContent = text; };
 /** When the reviewer's day began. */
 const midnight = () => new Date(new Date().setHours(0, 0, 0, 0)).toISOString();
 
-const panes = new Map(); // inspection -> {element, viewer}: the one before us, and the next one, ready behind it
+const panes = new Map(); // inspection -> {place, viewer}: the one before us, and the next one, ready behind it
 const deaf = new EventTarget(); // keys are heard here, not by the viewers
 let item = null;
 let then = null;
@@ -30,16 +30,21 @@ onward.addEventListener("change", () => localStorage.setItem("review.onward", on
 
 // --- what lies before us ----------------------------------------------------------------------------------------------
 
-/** Asks what is next; `first` stays before us if it still is ours. */
-async function lookAtQueue(first) {
-  const mine = ++look;
+/** What the queue has for us; `first` before all others if it still is ours. */
+function deal(first) {
   const query = new URLSearchParams({ since: midnight() });
   if (root.dataset.product) query.set("product", root.dataset.product);
   if (first) query.set("first", first);
   if (again) query.set("again", "true");
+  return api(`/v1/reviews/next?${query}`);
+}
+
+/** Asks what is next; `first` stays before us if it still is ours. */
+async function lookAtQueue(first) {
+  const mine = ++look;
   let hand;
   try {
-    hand = await api(`/v1/reviews/next?${query}`);
+    hand = await deal(first);
   } catch (error) {
     if (mine === look) fail(error.message);
     return;
@@ -67,13 +72,12 @@ function count(progress) {
 /** A viewer of one of an item's photographs, hidden until it is its turn. */
 function pane(of, number = 0) {
   if (!panes.has(of.inspection_id)) {
-    const element = document.createElement("div");
-    element.className = "pane";
-    byId("stage").append(element);
+    const place = element("div", { className: "pane" });
+    byId("stage").append(place);
     const label = `Photograph of ${of.product}`;
     const given = { image: of.images[number], mask: of.answer?.masks[number] ?? null, classes: of.palette, label, keys: deaf };
-    const made = view(element, given).then((shown) => { shown.setOutline(true); return shown; });
-    panes.set(of.inspection_id, { element, viewer: made });
+    const made = view(place, given).then((shown) => { shown.setOutline(true); return shown; });
+    panes.set(of.inspection_id, { place, viewer: made });
   }
   return panes.get(of.inspection_id);
 }
@@ -81,7 +85,7 @@ function pane(of, number = 0) {
 function drop(inspection) {
   const dropped = panes.get(inspection);
   panes.delete(inspection);
-  dropped?.viewer.then((made) => made.destroy()).catch(() => {}).finally(() => dropped.element.remove());
+  dropped?.viewer.then((made) => made.destroy()).catch(() => {}).finally(() => dropped.place.remove());
 }
 
 function show(next) {
@@ -107,10 +111,8 @@ function show(next) {
 
 function choice(name, index) {
   const digit = digitOf(index);
-  const button = document.createElement("button");
-  button.type = "button";
-  button.append(name, " ");
-  if (digit !== null) button.append(Object.assign(document.createElement("kbd"), { textContent: digit }));
+  const button = element("button", { type: "button" }, name, " ");
+  if (digit !== null) button.append(element("kbd", { textContent: digit }));
   button.addEventListener("click", () => submit("reject", name));
   return button;
 }
@@ -124,8 +126,8 @@ function digitOf(index) {
 /** Puts the item's photograph before us, with its mask if that may be seen and is wanted. */
 async function draw() {
   const [drawn, number] = [item, photograph];
-  const { element, viewer: made } = pane(drawn, number);
-  for (const other of panes.values()) other.element.classList.toggle("shown", other.element === element);
+  const { place, viewer: made } = pane(drawn, number);
+  for (const other of panes.values()) other.place.classList.toggle("shown", other.place === place);
   for (const inspection of panes.keys()) if (![drawn, then].some((kept) => kept?.inspection_id === inspection)) drop(inspection);
   byId("stage").dataset.inspection = drawn.inspection_id;
   byId("which").textContent = drawn.images.length > 1 ? `photograph ${number + 1} of ${drawn.images.length}` : "";
@@ -205,10 +207,7 @@ async function submit(verdict, reason = null) {
 /** While the answer is read: what comes next. */
 async function lookAhead() {
   const mine = ++look;
-  const query = new URLSearchParams({ since: midnight() });
-  if (root.dataset.product) query.set("product", root.dataset.product);
-  if (again) query.set("again", "true");
-  const hand = await api(`/v1/reviews/next?${query}`).catch(() => null);
+  const hand = await deal().catch(() => null);
   if (!hand || mine !== look) return;
   count(hand.progress);
   then = hand.item;
@@ -263,7 +262,7 @@ function tell(told) {
 }
 
 function line(text) {
-  return Object.assign(document.createElement("li"), { textContent: text });
+  return element("li", { textContent: text });
 }
 
 function fail(text) {

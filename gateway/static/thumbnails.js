@@ -1,12 +1,8 @@
 // Decisions as small pictures, built from what /v1/line/decisions and the events call a brief.
 
-const WIDTH = 320;
+import { element } from "./app.js";
 
-function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+const WIDTH = 320;
 
 /** <a class="thumb"> of one decision. */
 export function thumbnail(brief) {
@@ -29,5 +25,3 @@ export function thumbnail(brief) {
   link.dataset.id = brief.id;
   return link;
 }
-
-export { element };

@@ -8,7 +8,11 @@ export async function readMask(url) {
   return { width, height, data: new Uint8Array(await response.arrayBuffer()) };
 }
 
-export const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+/** "#rrggbb", opaque, as a pixel of ImageData read by 32 bits: little endian, as every browser's machine. */
+export function opaque(colour) {
+  const value = parseInt(colour.slice(1), 16);
+  return ((0xff << 24) | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
+}
 
 /** Canvas of the mask's size: the shown classes in their colours, all else clear. */
 export function tinted(mask, classes, shown) {
@@ -17,11 +21,7 @@ export function tinted(mask, classes, shown) {
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(mask.width, mask.height);
   const words = new Uint32Array(pixels.data.buffer);
-  const colours = classes.map(({ colour }, index) => {
-    if (index === 0 || !shown.has(index)) return 0;
-    const [red, green, blue] = rgb(colour);
-    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0; // little endian, as every browser's machine
-  });
+  const colours = classes.map(({ colour }, index) => (index && shown.has(index) ? opaque(colour) : 0));
   for (let at = 0; at < words.length; at++) words[at] = colours[mask.data[at]] ?? 0;
   context.putImageData(pixels, 0, 0);
   return canvas;

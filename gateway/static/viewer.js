@@ -5,36 +5,12 @@
 //
 // or {% from "_viewer.html" import viewer %}{{ viewer("name", {...}) }}, then: const shown = await mounted("name").
 
+import { element as make } from "/static/app.js";
+import { openSeadragon } from "/static/openseadragon.js";
 import { componentAt, outlines, readMask, tinted } from "/static/viewer-mask.js";
 
 const OPACITIES = [0.25, 0.45, 0.7, 1];
 const HELP = "Keys: + and − zoom, 0 shows all, arrows move, m mask on or off, f fill or outline, o opacity";
-
-/** OpenSeadragon, loaded when the first viewer wants it. */
-let library;
-function openSeadragon() {
-  library ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/static/vendor/openseadragon/openseadragon.min.js";
-    script.onload = () => resolve(window.OpenSeadragon);
-    script.onerror = () => reject(new Error("the viewer's library is not installed"));
-    // it puts a <style> into the page unless one of this name is there, which our content policy blocks: this is none
-    const none = document.createElementNS("urn:opica:none", "style");
-    none.setAttribute("data-openseadragon-mobile-css", "");
-    document.head.append(none, script);
-  });
-  return library;
-}
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children);
-  return element;
-}
 
 /**
  * Show a photograph in `element`.
@@ -50,17 +26,16 @@ function make(tag, attributes = {}, ...children) {
  */
 export async function view(element, given) {
   const Library = await openSeadragon();
-  const { classes = [], label = "Photograph", keys = element, onHover = () => {}, onPick = () => {} } = given;
+  const { classes = [], components = [], label = "Photograph", keys = element, onHover = () => {}, onPick = () => {} } = given;
   const state = { opacity: 0.45, outline: false, on: true, side: false, lit: -1, hovered: -1 };
   const shown = new Set(classes.map((_, index) => index).slice(1));
-  let components = given.components ?? [];
   let mask = null, canvasOfMask = null, paths = new Map();
 
-  const main = make("div", { class: "viewer-pane" });
-  const beside = make("div", { class: "viewer-pane", hidden: true });
-  const panes = make("div", { class: "viewer-panes" }, main, beside);
-  const fault = make("p", { class: "viewer-fault note", role: "status", hidden: true });
-  const bar = make("div", { class: "viewer-bar", role: "group", "aria-label": `${label}: display` });
+  const main = make("div", { className: "viewer-pane" });
+  const beside = make("div", { className: "viewer-pane", hidden: true });
+  const panes = make("div", { className: "viewer-panes" }, main, beside);
+  const fault = make("p", { className: "viewer-fault note", role: "status", hidden: true });
+  const bar = make("div", { className: "viewer-bar", role: "group", ariaLabel: `${label}: display` });
   element.classList.add("viewer");
   element.replaceChildren(bar, panes, fault);
 
@@ -87,7 +62,7 @@ export async function view(element, given) {
 
   const osd = open(main, label);
   let raw = null;
-  const over = make("canvas", { class: "viewer-over", "aria-hidden": "true" });
+  const over = make("canvas", { className: "viewer-over", ariaHidden: "true" });
   osd.canvas.append(over);
 
   /** Where the photograph lies now, in CSS pixels of the pane. */
@@ -173,11 +148,10 @@ export async function view(element, given) {
       osd.viewport.fitBounds(item.imageToViewportRectangle(...box));
       actions.highlight(index);
     },
-    setComponents: (list) => { components = list; state.lit = -1; draw(); },
-    /** Show another mask: {width, height, data}, a URL, or null for none. */
-    setMask: async (next) => {
-      mask = typeof next === "string" ? await readMask(next) : next;
-      paths = mask ? outlines(mask) : new Map();
+    /** Show another mask, by its URL. */
+    setMask: async (url) => {
+      mask = await readMask(url);
+      paths = outlines(mask);
       repaint();
     },
     destroy: () => { watcher.disconnect(); keys.removeEventListener("keydown", heard); osd.destroy(); raw?.destroy(); element.replaceChildren(); },
@@ -185,7 +159,7 @@ export async function view(element, given) {
 
   const press = (button, on) => button?.setAttribute("aria-pressed", String(on));
   const button = (text, title, action, pressed = null) =>
-    make("button", { type: "button", title, "aria-label": title, "aria-pressed": pressed === null ? null : String(pressed), onclick: action }, text);
+    make("button", { type: "button", title, ariaLabel: title, ariaPressed: pressed, onclick: action }, text);
   const hasMask = given.mask !== null && given.mask !== undefined;
   const maskButton = button("Mask", "Mask on or off (m)", () => actions.setMaskOn(!state.on), true);
   const outlineButton = button("Outline", "Outline instead of fill (f)", () => actions.setOutline(!state.outline), false);
@@ -198,12 +172,12 @@ export async function view(element, given) {
     button("All", "Show all of it (0)", actions.home),
   );
   if (hasMask) {
-    bar.append(maskButton, outlineButton, sideButton, make("label", { class: "inline" }, "Opacity", slider));
+    bar.append(maskButton, outlineButton, sideButton, make("label", { className: "inline" }, "Opacity", slider));
     classes.forEach(({ name, colour }, index) => {
       if (index === 0) return;
-      const swatch = make("span", { class: "swatch" });
+      const swatch = make("span", { className: "swatch" });
       swatch.style.setProperty("background-color", colour);
-      const toggle = make("button", { type: "button", class: "viewer-class", "aria-pressed": "true", onclick: () => actions.setShown(index, !shown.has(index)) }, swatch, ` ${name}`);
+      const toggle = make("button", { type: "button", className: "viewer-class", ariaPressed: "true", onclick: () => actions.setShown(index, !shown.has(index)) }, swatch, ` ${name}`);
       legend.set(index, toggle);
       bar.append(toggle);
     });
@@ -261,17 +235,11 @@ export async function view(element, given) {
   if (hasMask) await actions.setMask(given.mask).catch((error) => complain(error.message));
   await opened;
   draw();
-  return { ...actions, state, osd };
+  return { ...actions, state };
 }
-
-const mounts = new Map();
 
 /** The viewer that `_viewer.html` put into the page under this name. */
 export function mounted(name, more = {}) {
-  if (!mounts.has(name)) {
-    const element = document.getElementById(`viewer-${name}`);
-    const given = JSON.parse(document.getElementById(`viewer-${name}-data`).textContent);
-    mounts.set(name, view(element, { ...given, ...more }));
-  }
-  return mounts.get(name);
+  const given = JSON.parse(document.getElementById(`viewer-${name}-data`).textContent);
+  return view(document.getElementById(`viewer-${name}`), { ...given, ...more });
 }

@@ -36,7 +36,7 @@ async function start() {
   keeper.addEventListener("state", () => {
     $("state").textContent = keeper.state === "failed" ? `${STATES.failed}: ${keeper.problem}` : STATES[keeper.state];
     $("state").dataset.state = keeper.state;
-    $("discard").hidden = !["kept"].includes(keeper.state);
+    $("discard").hidden = keeper.state !== "kept";
   });
   document.addEventListener("visibilitychange", () => document.hidden && keeper.keep());
   window.addEventListener("beforeunload", (event) => keeper.pending && event.preventDefault());

@@ -1,5 +1,7 @@
 // What is seen: the photograph, the mask over it, both scaled by one transform. Only what changed is drawn again.
 
+import { opaque } from "../viewer-mask.js";
+
 export class View {
   /**
    * @param canvas  shown; its backing store has the screen's pixels
@@ -12,7 +14,7 @@ export class View {
     this.screen = canvas.getContext("2d", { alpha: false });
     this.layer = new OffscreenCanvas(mask.width, mask.height);
     this.paint = this.layer.getContext("2d");
-    this.palette = colours.map((colour, index) => (index ? (0xff << 24 | reversed(colour)) >>> 0 : 0));
+    this.palette = colours.map((colour, index) => (index ? opaque(colour) : 0));
     this.hidden = new Set();
     this.opacity = 0.5;
     this.shown = true;
@@ -126,10 +128,4 @@ export class View {
     }
     screen.restore();
   }
-}
-
-/** "#rrggbb" as little-endian 0xbbggrr. */
-function reversed(colour) {
-  const value = parseInt(colour.slice(1), 16);
-  return ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -22,6 +23,7 @@ PAINTED = """() => {
 }"""
 """Is there anything of a mask over the photograph?"""
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)  # as the gateway's clock
 VIEWPORTS = {"wide": (1440, 900), "narrow": (390, 844)}
 
 
@@ -48,6 +50,7 @@ def verdicts(parts):
 
 def opened(context, path: str = "/review") -> Page:
     page = context.new_page()
+    page.clock.set_fixed_time(NOON)  # what was done "today" depends on the browser's day
     page.goto(path)
     return page
 
