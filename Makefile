@@ -52,7 +52,7 @@ bench: $(VENV)/serve.done ## the line against the bare model, same cores, same r
 	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
 
 bench-store: $(VENV)/serve.done ## the dashboard's store with a million inspections: inserts, searches, charts
-	@$(PY) -m perf.store $(ARGS)
+	@$(PY) -m deploy.local.bench_store $(ARGS)
 
 bench-upload: $(VENV)/serve.done ## an upload against asking Triton directly; fifty uploads at once
 	@$(LOCAL) --parts triton,gateway -- $(PY) -m deploy.local.bench_upload --product $(PRODUCT) $(ARGS)

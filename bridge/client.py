@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pika.exceptions import AMQPError
 
 from opica.amqp.connection import Publisher, connect
-from opica.amqp.topology import Topology, request_key
+from opica.amqp.topology import ANSWERED, Topology, request_key
 from opica.errors import Unavailable
 from opica.messages import ANSWERS, Answer, Request
 
@@ -25,7 +25,7 @@ class Client:
         self.channel = self.consuming.channel()
         topology.declare(self.channel)
         self.queue = str(self.channel.queue_declare("", exclusive=True).method.queue)
-        for key in ("decision.#", "expired.#", "invalid.#"):
+        for key in ANSWERED:
             self.channel.queue_bind(self.queue, topology.exchange, key)
         self.publisher = Publisher(self.publishing, topology.exchange)
 

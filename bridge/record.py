@@ -61,7 +61,7 @@ class Record:
     """The record of final answers.
 
     Args:
-        url: such as sqlite:///var/bridge.db
+        url: such as sqlite:///var/bridge.db or postgresql://user:password@host/opica
 
     Raises:
         Unavailable: it cannot be opened.

@@ -29,12 +29,12 @@ from opica.amqp.link import parameters
 from opica.amqp.topology import PRIORITIES, Topology
 from opica.balancer import Balancer
 from opica.errors import Unavailable
+from opica.health import serve
 from opica.messages import AlertEvent
 from opica.products import load_product, product_names
 from opica.recipes import RecipeBook
 from opica.releases import CHAMPION, Catalogue
 from opica.sources import Sources
-from opica.sources.https import HttpsSource
 from opica.triton import TritonInspector
 
 LOOK_EVERY_S = 1.0
@@ -76,7 +76,7 @@ async def run(settings: Settings) -> None:
         tracing = Tracing(settings.traces)
         stack.callback(tracing.close)
         ledger = Ledger(Record(settings.record))
-        sources = Sources(settings.image_roots, _https(settings))
+        sources = Sources(settings.image_roots, settings.https_source)
         stack.push_async_callback(sources.close)
         slots = settings.prefetch if settings.shared_memory == "auto" else 0
         balancer = Balancer(",".join(settings.triton), lambda one: TritonInspector(one, slots, headers=triton_headers))
@@ -104,7 +104,8 @@ async def run(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(name, bridge.stop)
         if settings.health_port:
             app = health.create_app({}, _checks(bridge, balancer, catalogue, ledger, settings.masks), registry)
-            await stack.enter_async_context(health.serve(app, settings.health_host, settings.health_port))
+            where = (settings.health_host, settings.health_port)
+            await stack.enter_async_context(serve(app, *where, "health", "OPICA_HEALTH_HOST or OPICA_HEALTH_PORT"))
         forgetting = watch(lambda: ledger.forget(settings.record_days), FORGET_EVERY_S)
         await _first(_serve(bridge, guardian), guardian.run(), forgetting, *watched.looks(bridge))
 
@@ -178,13 +179,6 @@ def _rules(catalogue: Catalogue, recipes: RecipeBook) -> dict[str, tuple[str, in
     """By product: its champion, and the version of its recipe."""
     champions = {product: names[CHAMPION] for product, names in catalogue.aliases().items() if CHAMPION in names}
     return {product: (release, recipes.applied(product, {})[0]) for product, release in champions.items()}
-
-
-def _https(settings: Settings) -> HttpsSource | None:
-    if not settings.image_hosts:
-        return None
-    networks = [str(network) for network in settings.private_networks]
-    return HttpsSource(settings.image_hosts, networks, ca_file=settings.image_ca_file)
 
 
 def _checks(

@@ -21,19 +21,13 @@ async def tail(
 ) -> None:
     """Show every event under ``keys`` from now on, taking none from anybody. Ends when cancelled or the broker goes."""
     link = await Link.open(brokers)
-    channel = await link.channel()
-    declared: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    channel.queue_declare("", exclusive=True, callback=declared.set_result)
-    queue = (await link.or_closed(declared)).method.queue
-    for key in keys:
-        channel.queue_bind(queue, topology.exchange, key)
 
     def arrived(delivery: Delivery) -> None:
         delivery.ack()
         show(delivery.key, json.loads(delivery.body))
 
     try:
-        await link.consume([queue], 100, arrived)
+        await link.listen(topology.exchange, keys, 100, arrived)
         await link.closed
     finally:
         await link.close()

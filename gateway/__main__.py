@@ -1,7 +1,7 @@
 """``python -m gateway``: serve REST and the dashboard, with settings from the environment.
 
 ``key``: make an API key. ``record``: record what the line says over AMQP. ``retention``: delete what is old.
-``settings``: list the settings. ``routes``: list who may call what.
+``migrate``: bring the database up to date. ``settings``: list the settings. ``routes``: list who may call what.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> int:
     verbs.add_parser("record", help="record what the line says over AMQP, until SIGTERM")
     retention = verbs.add_parser("retention", help="delete what OPICA_KEEP_* does not keep, as the recorder does once an hour")
     retention.add_argument("--dry-run", action="store_true", help="only count it")
+    verbs.add_parser("migrate", help="bring the tables up to date and end, as the gateway and the recorder do at their start")
     verbs.add_parser("settings", help="list the settings")
     verbs.add_parser("routes", help="list who may call what, as docs/access.md does")
     options = parser.parse_args()
@@ -78,6 +79,8 @@ def run(options: argparse.Namespace) -> None:
         record(settings, database)
         return
     database.migrate()
+    if options.verb == "migrate":
+        return
     if options.verb == "retention":
         tidy(settings, database, options.dry_run)
         return

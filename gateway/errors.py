@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -62,8 +64,7 @@ def install(app: FastAPI, web: Web) -> None:
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
-        return answer(request, 422, "Invalid request", faults)
+        return answer(request, 422, "Invalid request", faults(error.errors(), skip=1))
 
     async def too_many(request: Request, error: Exception) -> Response:
         assert isinstance(error, TooMany)
@@ -123,6 +124,15 @@ def problem(status: int, title: str, detail: str, **more: str) -> JSONResponse:
     """RFC 9457."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, media_type=PROBLEM)
+
+
+def faults(errors: Iterable[Any], skip: int = 0) -> str:
+    """What pydantic found wrong, each with its place.
+
+    Args:
+        skip: how many steps of each place say nothing to the reader, such as FastAPI's "body".
+    """
+    return "; ".join(f"{'.'.join(map(str, error['loc'][skip:]))}: {error['msg']}" for error in errors)
 
 
 def too_large(request: Request) -> str:

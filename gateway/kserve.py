@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.errors import faults
 from opica import contract
 from opica.errors import BadInput
 from opica.inspector import Inspection
@@ -80,7 +81,7 @@ def read(body: bytes, header_bytes: str | None) -> Question:
     try:
         asked = Body.model_validate_json(body[:end])
     except ValidationError as error:
-        raise BadInput("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from None
+        raise BadInput(faults(error.errors())) from None
     found, at = {}, end
     for tensor in asked.inputs:
         size = tensor.parameters.get("binary_data_size")

@@ -7,21 +7,17 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from gateway.security.accounts import Role
 from gateway.security.oidc import Provider
 from opica import values
-from opica.settings import Environment, variable
-
-if TYPE_CHECKING:
-    from opica.sources.https import HttpsSource
+from opica.settings import InspectorSettings, variable
 
 OIDC = ("OPICA_OIDC_ISSUER", "OPICA_OIDC_CLIENT_ID", "OPICA_OIDC_CLIENT_SECRET")
-
 
 Name = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]
 
@@ -48,8 +44,8 @@ def _object(text: Any) -> Any:
         raise ValueError("this is not JSON") from None
 
 
-class Settings(Environment):
-    amqp_urls: Annotated[tuple[Annotated[str, AfterValidator(values.amqp_url)], ...], values.Listed] = variable(
+class Settings(InspectorSettings):
+    amqp_urls: Annotated[tuple[values.AmqpUrl, ...], values.Listed] = variable(
         "AMQP_URL",
         "the brokers, tried in this order; without any, nothing is sent to the line or recorded from it",
         "amqp:// or amqps:// URLs, comma-separated",
@@ -59,10 +55,6 @@ class Settings(Environment):
     prefix: values.Prefix = variable(
         "OPICA_PREFIX", "begins the name of every exchange and queue", "up to 64 letters, digits, '.', '_', '-'", "opica"
     )
-    triton: values.Endpoints = variable(
-        "OPICA_TRITON", "gRPC endpoints of the Tritons", "host:port[,host:port...] or dns:host:port", "localhost:8001"
-    )
-    repository: values.Folder = variable("OPICA_REPOSITORY", "the model repository", "a folder", "model_repository")
     var: values.WritableFolder = variable(
         "OPICA_VAR", "uploads, annotations and the embedded database are kept here", "a writable folder", "var"
     )
@@ -79,18 +71,6 @@ class Settings(Environment):
         f"folders, separated by {os.pathsep!r}",
         (),
     )
-    image_hosts: values.Hosts = variable(
-        "OPICA_IMAGE_HOSTS",
-        "photographs are fetched from these only",
-        "host, host:port, *.domain or http://host, comma-separated",
-        (),
-    )
-    private_networks: Annotated[tuple[IPvAnyNetwork, ...], values.Listed] = variable(
-        "OPICA_PRIVATE_NETWORKS", "private addresses those hosts may have", "networks such as 10.1.0.0/16, comma-separated", ()
-    )
-    image_ca_file: values.Authorities | None = variable(
-        "OPICA_IMAGE_CA_FILE", "authorities those hosts are checked against (else the system's)", "a PEM file", None
-    )
     database: values.DatabaseUrl = Field(
         default_factory=lambda data: f"sqlite:///{data['var'].resolve() / 'opica.db'}",
         alias="OPICA_DATABASE",
@@ -103,10 +83,8 @@ class Settings(Environment):
     host: values.Host = variable("OPICA_GATEWAY_HOST", "where the gateway listens", "an address of this machine", "127.0.0.1")
     port: values.Port = variable("OPICA_GATEWAY_PORT", "the port there", "a whole number from 0 to 65535", 8080)
     https: bool = variable("OPICA_HTTPS", "a proxy in front ends TLS: cookies are sent over https only", "1 or 0", False)
-    hosts: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")], ...], values.Listed] = (
-        variable(
-            "OPICA_GATEWAY_NAMES", "names that the gateway answers to (none: any)", "host or *.domain, comma-separated", ()
-        )
+    hosts: Annotated[tuple[Name, ...], values.Listed] = variable(
+        "OPICA_GATEWAY_NAMES", "names that the gateway answers to (none: any)", "host or *.domain, comma-separated", ()
     )
     proxies: Annotated[tuple[values.Host, ...], values.Listed] = variable(
         "OPICA_PROXIES", "proxies in front, whose X-Forwarded-For is believed", "addresses, comma-separated", ()
@@ -137,16 +115,6 @@ class Settings(Environment):
     def roots(self) -> tuple[Path, ...]:
         """Where pictures are read."""
         return tuple(dict.fromkeys(root.resolve() for root in (self.var / "images", self.masks, *self.image_roots)))
-
-    @property
-    def https_source(self) -> HttpsSource | None:
-        """Where photographs are fetched from."""
-        from opica.sources.https import HttpsSource  # who fetches nothing does not load its parts
-
-        if not self.image_hosts:
-            return None
-        networks = [str(network) for network in self.private_networks]
-        return HttpsSource(self.image_hosts, networks, ca_file=self.image_ca_file)
 
     @property
     def provider(self) -> Provider | None:

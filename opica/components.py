@@ -1,8 +1,10 @@
-"""From a mask to its components: what lies where, how large, how sure."""
+"""From a mask to its components: what lies where, how large, how sure.
+
+OpenCV is loaded by who measures, not by who only passes components on: the bridge, whose image goes without it.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +34,8 @@ class Component(BaseModel):
 
 def region_masks(product: Product, size: tuple[int, int]) -> dict[str, np.ndarray]:
     """Each region drawn at (height, width): bool (H, W)."""
+    import cv2
+
     height, width = size
     drawn = {}
     for region in product.regions:
@@ -48,6 +52,8 @@ def max_feret(pixels: np.ndarray, scale: tuple[float, float]) -> float:
     Args:
         scale: micrometres a pixel along x and y (a resized photograph has two).
     """
+    import cv2
+
     hull = cv2.convexHull(pixels.astype(np.int32))[:, 0, :]
     corners = (hull[:, None, :] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2) * np.array(scale)
     return float(np.sqrt(((corners[:, None] - corners[None]) ** 2).sum(axis=-1).max()))
@@ -68,6 +74,8 @@ def find_components(
         photograph_size: (height, width) before resizing; fixes micrometres per mask pixel.
         regions: ``region_masks(product, mask.shape)`` if at hand.
     """
+    import cv2
+
     height, width = mask.shape
     scale_x = product.micrometres_per_pixel * photograph_size[1] / width
     scale_y = product.micrometres_per_pixel * photograph_size[0] / height

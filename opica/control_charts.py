@@ -89,7 +89,7 @@ class RejectChart(Chart):
         decisions = sum(area for _, area in subgroups)
         # none seen in N: with 95 % certainty rarer than 3/N
         plain = Reference(sum(count for count, _ in subgroups) / decisions, floor=min(0.5, 3 / decisions))
-        sigma_z = _sigma_z([(count / area - plain.rate) / self.sigma(plain, area) for count, area in subgroups])
+        sigma_z = moving_sigma([(count / area - plain.rate) / self.sigma(plain, area) for count, area in subgroups])
         # rejects cannot vary less than chance; less was seen by chance, and would alarm too soon
         return Reference(plain.rate, max(1.0, sigma_z), plain.floor, error=1 / math.sqrt(len(subgroups)))
 
@@ -123,7 +123,7 @@ class PaceChart(Chart):
 
     def learn(self, subgroups: Subgroups) -> Reference:
         pace = sum(count for count, _ in subgroups) / sum(area for _, area in subgroups)
-        return Reference(pace, _sigma_z([(count / area - pace) / math.sqrt(pace / area) for count, area in subgroups]))
+        return Reference(pace, moving_sigma([(count / area - pace) / math.sqrt(pace / area) for count, area in subgroups]))
 
     def judge(self, count: int, area: float, reference: Reference) -> Breach | None:
         pace, normal = count / area, reference.rate
@@ -134,9 +134,10 @@ class PaceChart(Chart):
         return (f"{pace:.2f} decisions/s while requests wait, control limit {limit:.2f} (normal: {normal:.2f})", limit)
 
 
-def _sigma_z(z: Sequence[float]) -> float:
-    """Of consecutive standardised subgroups; about 1 if chance alone makes them differ."""
-    return fmean(abs(b - a) for a, b in pairwise(z)) / D2
+def moving_sigma(values: Sequence[float]) -> float:
+    """Sigma of values in order, from their moving range; at least two. Of standardised ones about 1, if chance alone
+    makes them differ."""
+    return fmean(abs(b - a) for a, b in pairwise(values)) / D2
 
 
 def _rare(seen: int, expected: float) -> bool:

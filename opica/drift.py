@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from statistics import NormalDist, fmean
 
-from opica.control_charts import D2
+from opica.control_charts import SIGMAS, moving_sigma
 
 WATCH, DRIFTED = 0.10, 0.25
 """Below the first: no change worth a look; above the second: a large one. The usual limits of credit scoring
@@ -48,7 +47,7 @@ def individuals(values: Sequence[float]) -> tuple[float, float, float]:
     D. C. Montgomery, Introduction to Statistical Quality Control, 7th edition, 2013, section 6.4. At least two values.
     """
     mean = fmean(values)
-    reach = 3 * fmean(abs(b - a) for a, b in pairwise(values)) / D2
+    reach = SIGMAS * moving_sigma(values)
     return mean, mean - reach, mean + reach
 
 

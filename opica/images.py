@@ -20,6 +20,8 @@ from opica.errors import BadImage
 from opica.products import Product
 
 FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
+SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""How their files' names end, in small letters."""
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16
 

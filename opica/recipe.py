@@ -94,4 +94,4 @@ def parsed(overrides: bytes | str | Mapping[str, Any]) -> dict[str, dict[str, An
 
 def merged(base: Mapping[str, Mapping[str, Any]], change: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Overrides on top of overrides: what ``change`` names wins, limit by limit and region by region."""
-    return {name: {**base.get(name, {}), **change.get(name, {})} for name in (*base, *(n for n in change if n not in base))}
+    return {name: {**base.get(name, {}), **change.get(name, {})} for name in {**base, **change}}

@@ -205,9 +205,9 @@ class Catalogue:
         return [name for name, digest in release.files.items() if checksum(folder / name) != digest]
 
 
-def lot(inspection_id: str) -> float:
-    """0 to 1, evenly, and the same for the same id everywhere."""
-    return int.from_bytes(hashlib.sha256(inspection_id.encode()).digest()[:8]) / 2**64
+def lot(name: str) -> float:
+    """0 to 1, evenly, and the same for the same name everywhere."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
 
 
 def checksum(file: Path) -> str | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 from pydantic_core import PydanticUndefined
 
+from opica import values
 from opica.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from opica.sources.https import HttpsSource
 
 FOLLOWS = "default_factory_not_called"
 """What pydantic says of a default that follows from another setting, where that one is wrong."""
@@ -33,12 +38,22 @@ class Environment(BaseModel):
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables that ``describe`` lists; an empty one counts as not set.
 
+        What may hold a secret can stand in a file that ``NAME_FILE`` names: so it shows in no dump of the environment.
+
         Raises:
             ConfigurationError: all that is missing, wrong, contradictory or misspelt, by variable.
         """
         fields = {str(field.alias): field for field in cls.model_fields.values()}
         given = {name: text.strip() for name, text in environment.items() if name in fields and text.strip()}
         mistakes = cls._misspelt(environment)
+        for name in (name for name, field in fields.items() if not field.repr):
+            if file := environment.get(f"{name}_FILE", "").strip():
+                mistakes += [f"{name} and {name}_FILE are both set; wanted: one of them"] if name in given else []
+                try:
+                    given[name] = Path(file).read_text(encoding="utf-8").strip()
+                except (OSError, ValueError) as error:
+                    why = getattr(error, "strerror", None) or "it is no text"
+                    mistakes.append(f"{name}_FILE is {file!r}, which cannot be read: {why}")
         settings = None
         try:
             settings = cls.model_validate(given)
@@ -57,7 +72,8 @@ class Environment(BaseModel):
         for field in cls.model_fields.values():
             default: Any = field.examples[0] if field.examples else field.default
             shown = "needed" if default is PydanticUndefined else "none" if default in (None, (), {}) else f"`{default}`"
-            rows.append((f"`{field.alias}`", f"{field.description}: {field.title}", shown))
+            or_file = "" if field.repr else f" (or `{field.alias}_FILE`, a file that holds it)"
+            rows.append((f"`{field.alias}`", f"{field.description}: {field.title}{or_file}", shown))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         return "\n".join(f"| {a:{widths[0]}} | {b:{widths[1]}} | {c:{widths[2]}} |" for a, b, c in rows)
 
@@ -77,13 +93,44 @@ class Environment(BaseModel):
         known = {name.removeprefix("OPICA_"): name for name in cls._known()}
         found = []
         for name, text in sorted(environment.items()):
-            if name in known.values() or not name.upper().startswith(cls.PREFIXES):
+            if {name, name.removesuffix("_FILE")} & set(known.values()) or not name.upper().startswith(cls.PREFIXES):
                 continue
             if text.startswith("tcp://"):  # OPICA_TRITON_PORT and the like: Kubernetes sets them for a service of that name
                 continue
             if close := difflib.get_close_matches(name.upper().removeprefix("OPICA_"), known, n=1, cutoff=0.8):
                 found.append(f"{name} is unknown; did you mean {known[close[0]]}?")
         return found
+
+
+class InspectorSettings(Environment):
+    """What every part that inspects needs: the Tritons, their models, and where photographs may be fetched from."""
+
+    triton: values.Endpoints = variable(
+        "OPICA_TRITON", "gRPC endpoints of the Tritons", "host:port[,host:port...] or dns:host:port", "localhost:8001"
+    )
+    repository: values.Folder = variable("OPICA_REPOSITORY", "the model repository", "a folder", "model_repository")
+    image_hosts: values.Hosts = variable(
+        "OPICA_IMAGE_HOSTS",
+        "photographs are fetched from these only",
+        "host, host:port, *.domain or http://host, comma-separated",
+        (),
+    )
+    private_networks: Annotated[tuple[IPvAnyNetwork, ...], values.Listed] = variable(
+        "OPICA_PRIVATE_NETWORKS", "private addresses those hosts may have", "networks such as 10.1.0.0/16, comma-separated", ()
+    )
+    image_ca_file: values.Authorities | None = variable(
+        "OPICA_IMAGE_CA_FILE", "authorities those hosts are checked against (else the system's)", "a PEM file", None
+    )
+
+    @property
+    def https_source(self) -> HttpsSource | None:
+        """Where photographs are fetched from."""
+        if not self.image_hosts:
+            return None
+        from opica.sources.https import HttpsSource  # who fetches nothing does not load its parts
+
+        networks = [str(network) for network in self.private_networks]
+        return HttpsSource(self.image_hosts, networks, ca_file=self.image_ca_file)
 
 
 def _mistake(field: Any, fault: Any) -> str:

@@ -1,4 +1,4 @@
-"""Triton over gRPC: with ``triton_memory`` the only module that knows tritonclient."""
+"""Triton over gRPC: with ``triton_memory`` and ``triton_steps`` the only module that knows tritonclient."""
 
 from __future__ import annotations
 

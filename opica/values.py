@@ -33,7 +33,7 @@ def tls_context(authorities: Path | None, certificate: Path | None, key: Path | 
     return context
 
 
-def amqp_url(url: str) -> str:
+def _amqp_url(url: str) -> str:
     if not url.startswith(("amqp://", "amqps://")):
         raise ValueError("it does not begin so; a comma in a password is written %2C")
     if "," in urlsplit(url).netloc or not urlsplit(url).hostname:
@@ -138,7 +138,8 @@ WritableFolder = Annotated[Path, AfterValidator(_writable)]
 Authorities = Annotated[Path, AfterValidator(_authorities)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
-AmqpUrls = Annotated[tuple[Annotated[str, AfterValidator(amqp_url)], ...], Listed, Field(min_length=1)]
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
+AmqpUrls = Annotated[tuple[AmqpUrl, ...], Listed, Field(min_length=1)]
 Endpoints = Annotated[
     tuple[Annotated[str, AfterValidator(_endpoint)], ...], Listed, Field(min_length=1), AfterValidator(_endpoints)
 ]

@@ -12,7 +12,7 @@ from PIL import Image
 from opica.products import Product, load_product
 from opica.releases import METADATA, Release, checksum
 
-pytest_plugins = ["broker", "databases"]
+pytest_plugins = ["broker", "browser", "databases"]
 
 
 @pytest.fixture

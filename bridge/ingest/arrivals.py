@@ -19,10 +19,10 @@ from pathlib import Path
 
 from bridge.ingest.photograph import Found, Unfinished, signature
 from opica.errors import Unavailable
+from opica.images import SUFFIXES
 
 log = logging.getLogger("bridge.ingest.watch")
 
-SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 WINDOW = 4096
 """files waiting to settle that are remembered at a time; the rest of a flood waits in the folder, not in memory"""
 

@@ -1,24 +1,21 @@
-"""Health and metrics over HTTP, from within the bridge's event loop: a loop that hangs does not answer."""
+"""Health and metrics of the bridge, for ``opica.health`` to serve, and the checks that it is made of."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from opica.errors import ConfigurationError
+from opica.health import metrics
 
 Check = Callable[[], Awaitable[str | None]]
 """None: all is well; else what is wrong."""
@@ -89,46 +86,13 @@ def create_app(
 
         return answer
 
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     return Starlette(
         routes=[
             Route("/health/live", answers("live", Checks(live, timeout_s, keep_s=0))),
             Route("/health/ready", answers("ready", Checks(ready, timeout_s, keep_s))),
-            Route("/metrics", metrics),
+            metrics(registry),
         ]
     )
-
-
-@contextlib.asynccontextmanager
-async def serve(app: Any, host: str, port: int) -> AsyncIterator[int]:
-    """Serve while within; gives the port, which for ``port`` 0 is any free one. Signals stay the caller's.
-
-    Raises:
-        ConfigurationError: nobody can listen there.
-    """
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigurationError(
-            f"health: cannot listen on {host} port {port}: {error.strerror}; set OPICA_HEALTH_HOST or OPICA_HEALTH_PORT"
-        ) from error
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="health server")
-    try:
-        yield int(listening.getsockname()[1])
-    finally:
-        server.should_exit = True
-        await serving
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM drains the bridge; uvicorn must not take it."""
-        yield
 
 
 def running(task: asyncio.Task[Any]) -> Check:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork
+from pydantic import AfterValidator, Field
 
 from bridge.guard.webhook import PREFIX
 from opica import values
-from opica.settings import Environment, variable
+from opica.settings import Environment, InspectorSettings, variable
 
 
 def _webhook_secret(secret: str) -> str:
@@ -74,16 +74,12 @@ class BrokerSettings(Environment):
         return values.tls_context(self.amqp_ca_file, self.amqp_cert_file, self.amqp_key_file)
 
 
-class Settings(BrokerSettings):
+class Settings(InspectorSettings, BrokerSettings):
     """What the bridge needs to run."""
 
-    triton: values.Endpoints = variable(
-        "OPICA_TRITON", "gRPC endpoints of the Tritons", "host:port[,host:port...] or dns:host:port", "localhost:8001"
-    )
     shared_memory: Annotated[Literal["auto", "off"], values.Lower] = variable(
         "OPICA_SHARED_MEMORY", "hand photographs to a Triton on this host by shared memory", "auto or off", "auto"
     )
-    repository: values.Folder = variable("OPICA_REPOSITORY", "the model repository", "a folder", "model_repository")
     image_roots: Annotated[tuple[values.Folder, ...], values.separated(os.pathsep), Field(min_length=1)] = variable(
         "OPICA_IMAGE_ROOTS", "file: photographs are read below these only", f"folders, separated by {os.pathsep!r}"
     )
@@ -109,18 +105,6 @@ class Settings(BrokerSettings):
     )
     drain_s: values.Seconds = variable(
         "OPICA_DRAIN_S", "how long SIGTERM waits for requests in flight", "seconds from 0 to 86400", 25
-    )
-    image_hosts: values.Hosts = variable(
-        "OPICA_IMAGE_HOSTS",
-        "photographs are fetched from these only",
-        "host, host:port, *.domain or http://host, comma-separated",
-        (),
-    )
-    private_networks: Annotated[tuple[IPvAnyNetwork, ...], values.Listed] = variable(
-        "OPICA_PRIVATE_NETWORKS", "private addresses those hosts may have", "networks such as 10.1.0.0/16, comma-separated", ()
-    )
-    image_ca_file: values.Authorities | None = variable(
-        "OPICA_IMAGE_CA_FILE", "authorities those hosts are checked against (else the system's)", "a PEM file", None
     )
     webhook: values.HttpUrl | None = variable("OPICA_WEBHOOK", "alerts are posted here", "an http(s) URL", None, secret=True)
     webhook_secret: Annotated[str, AfterValidator(_webhook_secret)] | None = variable(

@@ -1,11 +1,9 @@
 #!/bin/sh
 # The dashboard's browser parts: npm fetches what gateway/package-lock.json pins, and the few files needed are copied.
 set -eu
-cd "$(dirname "$0")/../../gateway"
-if ! command -v npm >/dev/null; then
-  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "npm is missing; install it: sudo apt-get install npm" >&2; exit 1; }
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm >/dev/null
-fi
+cd "$(dirname "$0")/../.."
+"${PYTHON:-python3}" -m deploy.local.apt npm
+cd gateway
 npm ci --ignore-scripts --silent
 rm -rf static/vendor && mkdir -p static/vendor/openseadragon
 cp node_modules/htmx.org/dist/htmx.min.js node_modules/uplot/dist/uPlot.esm.js node_modules/uplot/dist/uPlot.min.css static/vendor/

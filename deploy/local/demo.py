@@ -18,12 +18,12 @@ from bridge.client import Client
 from deploy.local.photographs import drawn
 from opica.amqp.topology import Topology
 from opica.errors import OpicaError
+from opica.images import SUFFIXES
 from opica.messages import Answer, DecisionEvent, ExpiredEvent, InvalidEvent, Request, RequestData
 from opica.products import Product, load_product
 from opica.rendering import mask_from_png, overlay
 
 PHOTOGRAPHS = 24
-SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psycopg
 
-from deploy.local.rabbitmq import apt
+from deploy.local.apt import find_or_install
 from deploy.local.settings import free_port
-from opica.errors import ConfigurationError, Unavailable
+from opica.errors import Unavailable
 
 OWNER = "opica"
 
@@ -98,18 +98,15 @@ def programs(say: Callable[[str], None]) -> Path:
     Raises:
         ConfigurationError: there are none.
     """
-    for attempt in range(2):
-        if found := shutil.which("initdb"):
-            return Path(found).resolve().parent
-        versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-        if newest := max(versions, key=lambda file: float(file.parts[-3]), default=None):
-            return newest.parent
-        if attempt or os.geteuid() != 0 or not shutil.which("apt-get"):
-            break
-        say("  installing postgresql (apt-get)")
-        apt("update")
-        apt("install", "-y", "--no-install-recommends", "postgresql")
-    raise ConfigurationError("PostgreSQL is not installed: sudo apt-get install postgresql")
+    return find_or_install(_newest, "postgresql", say, "PostgreSQL is not installed: sudo apt-get install postgresql")
+
+
+def _newest() -> Path | None:
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(versions, key=lambda file: float(file.parts[-3]), default=None)
+    return newest and newest.parent
 
 
 def _unprivileged() -> str | None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.local.apt import find_or_install
 from deploy.local.settings import Settings, free_port
 from deploy.local.supervisor import Part
 from opica.amqp.connection import answers
-from opica.errors import ConfigurationError, Unavailable
+from opica.errors import Unavailable
 
-_SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/sbin/rabbitmq-server")
+_SERVERS = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), Path("/usr/local/sbin/rabbitmq-server"))
 """The server's own script: the one on PATH insists on the user rabbitmq."""
 
 
@@ -137,25 +138,11 @@ def server_script(say: Callable[[str], None]) -> Path:
     Raises:
         ConfigurationError: it is not there.
     """
-    for attempt in range(2):
-        for script in _SERVERS:
-            if Path(script).is_file():
-                return Path(script)
-        if attempt or os.geteuid() != 0 or not shutil.which("apt-get"):
-            break
-        say("  installing rabbitmq-server (apt-get)")
-        apt("update")
-        apt("install", "-y", "--no-install-recommends", "rabbitmq-server")
-    raise ConfigurationError(
+    return find_or_install(
+        lambda: next((script for script in _SERVERS if script.is_file()), None),
+        "rabbitmq-server",
+        say,
         "no RabbitMQ: none answers at AMQP_URL and rabbitmq-server is not installed. Either set AMQP_URL to a broker, "
         "or install one (sudo apt-get install rabbitmq-server), or let Docker run one (docker compose up -d --wait, "
-        "then AMQP_URL=amqp://opica:opica@127.0.0.1:5672/)"
-    )
-
-
-def apt(*arguments: str) -> None:
-    # RUNLEVEL=1 keeps the package from starting a broker of its own
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    subprocess.run(
-        ["apt-get", "-q", *arguments], env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        "then AMQP_URL=amqp://opica:opica@127.0.0.1:5672/)",
     )

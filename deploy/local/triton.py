@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from deploy.local.apt import find_or_install
 from deploy.local.settings import Settings
 from deploy.local.supervisor import Part
 from opica.blocking import BlockingInspector
@@ -119,12 +119,9 @@ def _libpython() -> Path:
     """
     name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
     folders = [sysconfig.get_config_var("LIBDIR"), f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "/usr/lib64"]
-    for _ in range(2):
-        for folder in folders:
-            if folder and (Path(folder) / name).is_file():
-                return Path(folder)
-        package = name.removesuffix(".so.1.0")
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise ConfigurationError(f"{name} is missing; install it: sudo apt-get install {package}")
-        subprocess.run(["apt-get", "install", "-y", "-q", package], check=False, stdout=subprocess.DEVNULL)
-    raise ConfigurationError(f"{name} is missing and could not be installed")
+    package = name.removesuffix(".so.1.0")
+    return find_or_install(
+        lambda: next((Path(folder) for folder in folders if folder and (Path(folder) / name).is_file()), None),
+        package,
+        absent=f"{name} is missing; install it: sudo apt-get install {package}",
+    )

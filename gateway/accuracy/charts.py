@@ -13,6 +13,9 @@ from gateway.accuracy.scope import moment
 
 Column = Sequence[float | None]
 
+CHANNELS = (("red", "--reject"), ("green", "--accept"), ("blue", "--accent"))
+"""of a photograph, and the colour that each is drawn in"""
+
 
 def _series(label: str, values: Column, colour: str, style: str = "line") -> dict[str, Any]:
     """``style``: line, dash, faint (an edge of a band), edge (one that the legend does not tell) or dots."""
@@ -77,15 +80,11 @@ def drift(found: Report) -> dict[str, dict[str, Any]]:
         )
     if found.hours:
         times = [hour.hour for hour in found.hours]
-        red, green, blue = (found.bands[name] for name in ("red", "green", "blue"))
-        colours = [
-            _series(name, [hour.mean[i] for hour in found.hours], colour)
-            for i, (name, colour) in enumerate((("red", "--reject"), ("green", "--accept"), ("blue", "--accent")))
-        ]
+        colours = [_series(name, [hour.mean[i] for hour in found.hours], colour) for i, (name, colour) in enumerate(CHANNELS)]
         edges = [
             _series(f"{name} {edge}", [value] * len(times), colour, "edge")
-            for name, colour, band in (("red", "--reject", red), ("green", "--accept", green), ("blue", "--accent", blue))
-            for edge, value in (("to", band.high), ("from", band.low))
+            for name, colour in CHANNELS
+            for edge, value in (("to", found.bands[name].high), ("from", found.bands[name].low))
         ]
         label = "Brightness of the photographs, 0 to 255"
         drawn["brightness"] = _chart(label, times, colours + edges, "number", [[4, 5], [6, 7], [8, 9]])

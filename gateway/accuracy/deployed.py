@@ -142,12 +142,16 @@ def summary(database: Database, scope: Scope, release: str | None = None) -> Sum
         if release in (None, name):
             by_day[day] += table
     releases = [
-        OfRelease(name, Figures.of(_all(by_release[name].values())), _line(by_release[name], totals.get(name, {}), share_left))
+        OfRelease(
+            name,
+            Figures.of(sum(by_release[name].values(), Crosstab())),
+            _line(by_release[name], totals.get(name, {}), share_left),
+        )
         for name in sorted({*by_release, *totals})
     ]
     return Summary(
         product=scope.product,
-        found=Figures.of(_all(by_day.values())),
+        found=Figures.of(sum(by_day.values(), Crosstab())),
         releases=tuple(releases),
         days=tuple(OfDay(day, by_day[day].gage) for day in sorted(by_day)),
     )
@@ -188,10 +192,6 @@ def classes(database: Database, scope: Scope, release: str | None = None) -> Cla
         codes=tuple(OfTag(tag.removeprefix("reason:"), found) for tag, found in of.items() if tag.startswith("reason:")),
         named=tuple(OfReason(reason, wilson(counts["accept"], counts.total())) for reason, counts in sorted(bad.items())),
     )
-
-
-def _all(tables: object) -> Crosstab:
-    return sum(tables, Crosstab())  # type: ignore[call-overload]
 
 
 def _line(strata: dict[tuple[str, str], Crosstab], totals: dict[str, int], share_left: dict[str, float]) -> Line:

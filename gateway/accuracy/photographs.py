@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from PIL import Image
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from starlette.concurrency import run_in_threadpool
 
 from gateway.accuracy.scope import Hour, moment
 from gateway.store.database import Database
+from gateway.store.inspections import twin
 from gateway.store.schema import drift, inspections, tallies
 from opica.errors import OpicaError
 from opica.images import to_rgb
@@ -170,8 +170,8 @@ class Photographs:
             **dict(zip(("red", "green", "blue", "contrast", "sharpness"), means, strict=True)),
         }
         with self.database.write() as connection:
-            insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(drift)
-            connection.execute(insert.on_conflict_do_nothing(), row)  # another gateway may have looked, too
+            # another gateway may have looked, too
+            connection.execute(twin(connection).insert(drift).on_conflict_do_nothing(), row)
 
 
 def bins() -> list[str]:

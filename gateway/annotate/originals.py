@@ -32,16 +32,23 @@ class Originals:
         """As it was taken. Raises: HTTPException: 410, it is no longer kept; Unavailable."""
         return await self.parts.pictures.read(data.image)
 
-    async def size(self, data: DecisionData) -> Size:
-        """The photograph's height and width, pixels. Raises: as ``photograph``; BadImage."""
+    async def size(self, data: DecisionData, photograph: bytes | None = None) -> Size:
+        """The photograph's height and width, pixels.
+
+        Args:
+            photograph: if it is at hand.
+
+        Raises:
+            As ``photograph``; BadImage.
+        """
         if (known := self._sizes.get(data.inspection_id)) is None:
-            header = read_header(await self.photograph(data))
+            header = read_header(await self.photograph(data) if photograph is None else photograph)
             known = self._sizes[data.inspection_id] = header.height, header.width
             if len(self._sizes) > REMEMBERED:
                 del self._sizes[next(iter(self._sizes))]
         return known
 
-    async def predicted(self, data: DecisionData) -> np.ndarray:
-        """(H, W) uint8 at the photograph's size. Raises: as ``photograph``."""
+    async def predicted(self, data: DecisionData, photograph: bytes | None = None) -> np.ndarray:
+        """(H, W) uint8 at the photograph's size. Args and raises: as ``size``."""
         small = mask_from_png(await self.parts.pictures.read(data.mask))
-        return enlarged(small, await self.size(data))
+        return enlarged(small, await self.size(data, photograph))

@@ -22,7 +22,7 @@ from gateway.datasets.statistics import Statistics, statistics
 from gateway.parts import Parts
 from gateway.pictures import small
 from gateway.security.access import Engineer, Reviewer
-from gateway.store.search import Filter
+from gateway.store.filter import Filter
 from opica.fields import InspectionId
 from opica.products import load_product
 

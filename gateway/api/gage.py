@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 from gateway.accuracy.pdf import report_pdf, shrink
 from gateway.accuracy.studies import Studies
 from gateway.accuracy.study import MOST_PARTS, Candidate, NewStudy, Place, Rating, Report, Study
+from gateway.api.pictures import MEDIA_TYPES, media_type
 from gateway.parts import Parts
 from gateway.security.access import Engineer, Reviewer
 from opica.errors import OpicaError
 from opica.products import load_product
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-TYPES = {b"BM": "image/bmp", b"\x89P": "image/png", b"\xff\xd8": "image/jpeg", b"II": "image/tiff", b"MM": "image/tiff"}
 PDF_PICTURES = 40
 """disputed parts whose photographs a report carries; more are told in words"""
 
@@ -63,7 +63,7 @@ def router(parts: Parts) -> APIRouter:
     @api.get(
         "/{study}/trials/{trial}/positions/{position}/image",
         response_class=Response,
-        responses={200: {"content": {kind: {} for kind in sorted(set(TYPES.values()))}, "description": "the photograph"}},
+        responses={200: {"content": {kind: {} for kind in sorted(set(MEDIA_TYPES.values()))}, "description": "the photograph"}},
     )
     async def image(study: Number, trial: Number, position: Number, who: Reviewer) -> Response:
         """The photograph of the part before you, or next to it; which inspection it is stays hidden."""
@@ -75,7 +75,7 @@ def router(parts: Parts) -> APIRouter:
             photograph = None
         if photograph is None:
             raise HTTPException(410, "this part's photograph is no longer kept")
-        return Response(photograph, media_type=TYPES.get(photograph[:2], "application/octet-stream"))
+        return Response(photograph, media_type=media_type(photograph))
 
     @api.post("/{study}/ratings")
     def rate(study: Number, who: Reviewer, rating: Rating) -> Place:

@@ -19,7 +19,6 @@ from opica.fields import InspectionId, Text
 from opica.messages import DecisionData
 from opica.products import load_product
 
-MAX_UPLOAD = 64 * 1024 * 1024
 AT_ONCE = 8
 """photographs held in memory: as many as Triton's shared memory takes"""
 
@@ -46,12 +45,6 @@ def router(parts: Parts) -> APIRouter:
 
     room = asyncio.Semaphore(AT_ONCE)
 
-    def find(inspection_id: str) -> DecisionData:
-        found = parts.inspections.get(inspection_id)
-        if found is None:
-            raise HTTPException(404, f"there is no inspection {inspection_id!r}")
-        return found.event.data
-
     @api.post("/inspections", status_code=201, max_body_size=UPLOAD)
     async def inspect(
         _: Operator,
@@ -64,8 +57,6 @@ def router(parts: Parts) -> APIRouter:
         lot: Annotated[str | None, Form(max_length=512)] = None,
     ) -> DecisionData:
         """Inspect one photograph."""
-        if image.size is not None and image.size > MAX_UPLOAD:
-            raise HTTPException(413, f"image: {image.size:,} bytes; at most {MAX_UPLOAD:,}")
         kind = load_product(product)
         with seconds.labels(product).time():
             wanted = await run_in_threadpool(parts.catalogue.resolve, product, release) if release else None
@@ -78,12 +69,12 @@ def router(parts: Parts) -> APIRouter:
     @api.get("/inspections/{inspection_id}")
     def inspection(inspection_id: InspectionId, _: Operator) -> DecisionData:
         """A decision and its reasons."""
-        return find(inspection_id)
+        return found(parts, inspection_id)
 
     @api.post("/inspections/{inspection_id}/reinspect", status_code=201, summary="Inspect its photograph again")
     async def reinspect(inspection_id: InspectionId, who: Operator, wanted: Reinspection, response: Response) -> DecisionData:
         """Under another release or recipe; a new inspection, whose ``reinspection_of`` names this one."""
-        data = await run_in_threadpool(find, inspection_id)
+        data = await run_in_threadpool(found, parts, inspection_id)
         release = await run_in_threadpool(parts.catalogue.resolve, data.product, wanted.release)
         async with room:
             made = await inspect_again(parts, data, release, wanted.recipe, who.name)
@@ -91,3 +82,11 @@ def router(parts: Parts) -> APIRouter:
         return made
 
     return api
+
+
+def found(parts: Parts, inspection_id: str) -> DecisionData:
+    """Raises: HTTPException: 404."""
+    inspection = parts.inspections.get(inspection_id)
+    if inspection is None:
+        raise HTTPException(404, f"there is no inspection {inspection_id!r}")
+    return inspection.event.data

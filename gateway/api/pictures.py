@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
+from gateway.api.inspections import found
 from gateway.parts import Parts
 from gateway.pictures import view_of
 from gateway.security.access import Operator
@@ -44,10 +44,7 @@ def router(parts: Parts) -> APIRouter:
     pictures = parts.pictures
 
     async def find(inspection_id: str) -> DecisionData:
-        found = await run_in_threadpool(parts.inspections.get, inspection_id)
-        if found is None:
-            raise HTTPException(404, f"there is no inspection {inspection_id!r}")
-        return found.event.data
+        return await run_in_threadpool(found, parts, inspection_id)
 
     async def as_it_is(request: Request, uri: str, headers: dict[str, str]) -> Response:
         file = await run_in_threadpool(pictures.file, uri)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -66,7 +65,7 @@ def router(parts: Parts) -> APIRouter:
     def who_decides(_: Operator, product: str, at: Annotated[AwareDatetime | None, Query()] = None) -> dict[str, Promotion]:
         """What each alias names, now or at a moment of the past."""
         load_product(product)
-        return aliases.decided_at(product, at or datetime.max.replace(tzinfo=parts.now().tzinfo))
+        return aliases.decided_at(product, at)
 
     @api.get("/products/{product}/promotions")
     def history(_: Operator, product: str) -> list[Promotion]:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, Response, Uploa
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from gateway.errors import faults
 from gateway.line.batches import Batches
 from gateway.line.progress import Batch, Item, ItemState, Progress
 from gateway.line.uploads import PIECE, store
@@ -141,8 +142,7 @@ def _wanted(text: str) -> Wanted:
     try:
         return Wanted.model_validate({**json.loads(text), "hold": True})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise BadInput(f"batch: {faults}") from error
+        raise BadInput(f"batch: {faults(error.errors())}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise BadInput('batch: a JSON object is wanted, such as {"product": "te_head"}') from error
 

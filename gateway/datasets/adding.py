@@ -102,7 +102,7 @@ class Adding:
         try:
             photograph = await self.originals.photograph(data)
             if annotation is None:
-                mask = await self.originals.predicted(data)
+                mask = await self.originals.predicted(data, photograph)
             else:
                 mask = await run_in_threadpool(self.annotations.mask, annotation)
         except HTTPException as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
 from gateway.datasets.models import Dataset
 from gateway.store.database import Database
+from gateway.store.filter import Filter
 from gateway.store.schema import annotations as painted
 from gateway.store.schema import dataset_items
-from gateway.store.search import MOST, Filter, Search
+from gateway.store.search import Search
 
 LOOKED_AT = 20_000
 """inspections of a filter that are looked at for one request"""
@@ -35,22 +35,13 @@ class Candidacy:
     def filtered(self, dataset: Dataset, filter: Filter, most: int) -> Candidates:
         """Those that a filter finds, newest first. Raises: Unavailable."""
         fit, painted, present = [], self._painted(dataset), self._present(dataset)
-        for looked_at, (identity, agreed) in enumerate(self._found(replace(filter, product=dataset.product)), start=1):
-            if identity not in present and (identity in painted or agreed):
-                fit.append(identity)
+        ours = self.search.rows(replace(filter, product=dataset.product), LOOKED_AT)
+        for looked_at, row in enumerate(ours, start=1):
+            if row.id not in present and (row.id in painted or row.verdict == row.decision):
+                fit.append(row.id)
             if len(fit) > most or looked_at >= LOOKED_AT:
                 return _first(fit, most, whole=False)
         return _first(fit, most, whole=True)
-
-    def _found(self, filter: Filter) -> Iterator[tuple[str, bool]]:
-        """Id, and whether the reviewers came to the line's decision."""
-        after = None
-        while True:
-            page = self.search.search(filter, after, MOST)
-            yield from ((row.id, row.verdict == row.decision) for row in page.rows)
-            if page.next is None:
-                return
-            after = page.next
 
     def _painted(self, dataset: Dataset) -> set[str]:
         wanted = select(painted.c.inspection_id).where(painted.c.product == dataset.product, painted.c.draft.is_(False))

@@ -12,12 +12,12 @@ from typing import Any, Literal, get_args
 from gateway.datasets import coco
 from gateway.datasets.models import Dataset, Item
 from gateway.datasets.sets import Datasets
+from gateway.datasets.splits import SPLITS
 from opica.products import Product, load_product
 from opica.rendering import mask_from_png
 
 Form = Literal["training", "coco", "masks"]
 FORMS: tuple[Form, ...] = get_args(Form)
-SPLITS = ("train", "validation", "test")
 COLUMNS = ("image", "mask", "class", "tile_id", "split", "decision")
 """of ``manifest.csv``, as training/dataset.py reads it"""
 

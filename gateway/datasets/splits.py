@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from opica.releases import lot
+
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -29,7 +31,7 @@ class Shares(BaseModel):
 
 def split_of(part: str, name: str, shares: Shares) -> Split:
     """The split of ``part`` in the data sets called ``name``, whatever their version."""
-    place = int.from_bytes(hashlib.sha256(f"{name}\0{part}".encode()).digest()[:8]) / 2**64
+    place = lot(f"{name}\0{part}")
     if place < shares.train:
         return "train"
     return "validation" if place < shares.train + shares.validation or shares.test == 0 else "test"

@@ -9,12 +9,11 @@ import numpy as np
 from pydantic import BaseModel
 
 from gateway.datasets.models import Item
-from gateway.datasets.splits import Split
+from gateway.datasets.splits import SPLITS, Split
 from opica.products import Product
 
 LENGTHS_UM = (5, 10, 20, 50, 100, 200, 500)
 """edges between the bins of defect lengths"""
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class ClassCount(BaseModel):

@@ -17,6 +17,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from gateway.errors import Conflict
+from gateway.inspect import SOURCE
 from gateway.line.naming import NamePattern
 from gateway.line.progress import Item, find
 from gateway.line.wanted import MOST, Shared, Wanted
@@ -24,11 +25,10 @@ from gateway.parts import Parts
 from gateway.recipes.recipes import Recipes
 from gateway.store.schema import batch_items, batches
 from opica.errors import BadInput, ForbiddenPath
+from opica.images import SUFFIXES
 from opica.messages import Request
 from opica.products import adjusted, load_product
 
-SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-SOURCE = "opica/gateway"
 
 
 class Batches:

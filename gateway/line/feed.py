@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.line.alerts import Alerts, Counts
 from gateway.line.health import Health, PartState
-from gateway.line.pulse import Brief, Figures, Pulse, Rates
+from gateway.line.pulse import SHOWN, Brief, Figures, Pulse, Rates
 from gateway.parts import Parts
 from opica.errors import Unavailable
 
@@ -117,7 +117,7 @@ class Feed:
         self._tasks, self._condition = [], None
         self._told.clear()
 
-    async def _newest(self, after: int | None, most: int = 24) -> list[Brief]:
+    async def _newest(self, after: int | None, most: int = SHOWN) -> list[Brief]:
         try:
             return await run_in_threadpool(self.pulse.newest, after, most)
         except Unavailable:

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 
 from gateway.store.database import Database
-from gateway.store.inspections import Verdict
 from gateway.store.schema import inspections, tallies
+from opica.agreement import Verdict
 
 RECENT = 500
 """newest decisions that the percentiles are of"""

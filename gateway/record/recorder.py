@@ -67,7 +67,7 @@ class Recorder:
         again = AsyncRetrying(
             wait=wait_random_exponential(multiplier=0.2, max=5),
             retry=retry_if_exception_type((Unavailable, AMQPError, OSError)),
-            sleep=self._pause,
+            sleep=self.pause,
             before_sleep=self._failed,
         )
         while not self.stopping.is_set():
@@ -89,7 +89,7 @@ class Recorder:
         retrying = AsyncRetrying(
             wait=wait_random_exponential(multiplier=0.5, max=self.pause_s),
             stop=lambda _: self.stopping.is_set(),
-            sleep=self._pause,
+            sleep=self.pause,
             before_sleep=self._failed,
             reraise=True,
         )
@@ -112,7 +112,7 @@ class Recorder:
             except (Unavailable, AMQPError, OSError) as error:
                 self.fault = str(error)
                 log.warning("%s; trying again, what is not recorded comes again", error)
-                await self._pause(0.2)  # and no longer, as it had served
+                await self.pause(0.2)  # and no longer, as it had served
         finally:
             self.consumer = None
             await link.close()
@@ -145,7 +145,7 @@ class Recorder:
         defect = None if isinstance(error, Unavailable | AMQPError | OSError) else error
         log.warning("%s; trying again in %.1f s", self.fault, state.upcoming_sleep, exc_info=defect)
 
-    async def _pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Sleep, unless we are to stop."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)

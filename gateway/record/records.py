@@ -51,12 +51,13 @@ class Records:
     def _write(self, events: Sequence[Event | Unreadable]) -> Counter[str]:
         decided = [event for event in events if isinstance(event, DecisionEvent)]
         undecided = [event for event in events if isinstance(event, ExpiredEvent | InvalidEvent | Unreadable)]
+        notices = [_alert(event) for event in events if isinstance(event, AlertEvent)]
         with self.inspections.database.write() as connection:
             return Counter(
                 {
                     "decision": len(self.inspections.add_within(connection, decided)),
-                    **_once(connection, answers, [self._answer(event) for event in undecided]),
-                    **_once(connection, alerts, [_alert(event) for event in events if isinstance(event, AlertEvent)]),
+                    **Counter(_once(connection, answers, [self._answer(event) for event in undecided])),
+                    "alert": len(_once(connection, alerts, notices)),
                     "status": _seen(connection, [event for event in events if isinstance(event, StatusEvent)]),
                 }
             )
@@ -82,14 +83,13 @@ def _alert(event: AlertEvent) -> dict[str, Any]:
     return {**kept, "event_id": event.id, "created": event.time}
 
 
-def _once(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> Counter[str]:
-    """Insert what is not known by its event's id; returns how many of each kind were new."""
+def _once(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> Sequence[str]:
+    """Insert what is not known by its event's id; returns the kinds of those that were new."""
     if not rows:
-        return Counter()
+        return []
     ordered = sorted({row["event_id"]: row for row in rows}.values(), key=lambda row: (row["created"], row["event_id"]))
     new = twin(connection).insert(table).on_conflict_do_nothing(index_elements=["event_id"]).returning(table.c.kind)
-    kinds = connection.execute(new, ordered).scalars().all()
-    return Counter({"alert": len(kinds)}) if table is alerts else Counter(kinds)
+    return connection.execute(new, ordered).scalars().all()
 
 
 def _seen(connection: Connection, events: list[StatusEvent]) -> int:

@@ -21,6 +21,7 @@ from gateway.store.retention import Retention
 from opica.amqp.link import parameters
 from opica.amqp.topology import Topology
 from opica.errors import ConfigurationError, Unavailable
+from opica.health import serve
 
 TIDY_EVERY_S = 3600.0
 
@@ -57,9 +58,10 @@ async def run(shared: Shared, settings: Settings, database: Database, on_recorde
         stack.callback(database.close)
         if settings.port is not None:
             app = health.create_app(lambda: recorder.fault, registry)
-            await stack.enter_async_context(health.serve(app, settings.host, settings.port))
+            where = (settings.host, settings.port)
+            await stack.enter_async_context(serve(app, *where, "recorder", "OPICA_RECORDER_HOST or OPICA_RECORDER_PORT"))
         await recorder.insist(database.migrate)
-        tidying = asyncio.create_task(_tidy(retention, recorder.stopping), name="retention")
+        tidying = asyncio.create_task(_tidy(retention, recorder), name="retention")
         try:
             await recorder.run()
         finally:
@@ -67,9 +69,9 @@ async def run(shared: Shared, settings: Settings, database: Database, on_recorde
             await tidying
 
 
-async def _tidy(retention: Retention, stopping: asyncio.Event) -> None:
+async def _tidy(retention: Retention, recorder: Recorder) -> None:
     """Never ends the recorder, whatever becomes of it."""
-    while not stopping.is_set():
+    while not recorder.stopping.is_set():
         try:
             if deleted := await asyncio.to_thread(retention.run):
                 log.info("deleted %s", ", ".join(f"{number} {kind}" for kind, number in sorted(deleted.items())))
@@ -77,7 +79,4 @@ async def _tidy(retention: Retention, stopping: asyncio.Event) -> None:
             log.warning("retention: %s; again in an hour", error)
         except Exception:
             log.exception("retention failed; again in an hour")
-        try:
-            await asyncio.wait_for(stopping.wait(), TIDY_EVERY_S)
-        except TimeoutError:
-            continue
+        await recorder.pause(TIDY_EVERY_S)

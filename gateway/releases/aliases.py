@@ -35,10 +35,9 @@ class Aliases:
     def standing(self, product: str) -> Standing:
         """Raises: UnknownProduct."""
         history = [p for p in reversed(self.catalogue.promotions()) if p.product == product]
-        now = {alias: p for (name, alias), p in self.catalogue.standing().items() if name == product}
         champions = [p.release for p in history if p.alias == CHAMPION]
         before = next((release for release in champions if release != champions[0]), None)
-        return Standing(product, self.catalogue.releases(product)[::-1], now, before, history)
+        return Standing(product, self.catalogue.releases(product)[::-1], self.decided_at(product), before, history)
 
     def promote(
         self, product: str, alias: str, release: str | None, who: str, why: str, share: float | None, seen: str | None
@@ -75,6 +74,6 @@ class Aliases:
             raise Conflict(f"{product} never had another champion")
         return self.promote(product, CHAMPION, before, who, why, None, None)
 
-    def decided_at(self, product: str, when: datetime) -> dict[str, Promotion]:
-        """What each alias named at a moment of the past."""
+    def decided_at(self, product: str, when: datetime | None = None) -> dict[str, Promotion]:
+        """What each alias names, now or at a moment of the past."""
         return {alias: p for (name, alias), p in self.catalogue.standing(when).items() if name == product}

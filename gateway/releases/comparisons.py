@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,9 +58,10 @@ class Comparisons:
         """Its id; ``Comparer`` does the work."""
         row = {"product": product, "ours": ours, "theirs": theirs, "shadow": shadow, "wanted": wanted, "state": "running"}
         with self.database.write() as connection:
-            done = connection.execute(insert(comparisons), {**row, "who": who, "created": self.now()})
+            new = insert(comparisons).returning(comparisons.c.id)
+            made = connection.execute(new, {**row, "who": who, "created": self.now()}).scalar_one()
             self.audit.note(connection, who, "release.compare", product, ours=ours, theirs=theirs, wanted=wanted, shadow=shadow)
-            return int((done.inserted_primary_key or (0,))[0])
+            return int(made)
 
     def end(self, comparison: int, state: str, problem: str | None = None) -> None:
         with self.database.write() as connection:
@@ -95,16 +96,11 @@ class Comparisons:
         with self.database.read() as connection:
             return [DecisionEvent.model_validate_json(text) for text in connection.execute(wanted.limit(most)).scalars()]
 
-    def add(self, comparison: int, changes: Sequence[Change]) -> None:
-        """What came of some photographs."""
-        rows = [
-            {"comparison": comparison, "inspection_id": c.inspection_id, "ours": c.ours, "theirs": c.theirs}
-            | {"detail": json.dumps(c.detail), "created": self.now()}
-            for c in changes
-        ]
-        if rows:
-            with self.database.write() as connection:
-                connection.execute(insert(compared), rows)
+    def add(self, comparison: int, change: Change) -> None:
+        """What came of a photograph."""
+        row = {"comparison": comparison, "inspection_id": change.inspection_id, "ours": change.ours, "theirs": change.theirs}
+        with self.database.write() as connection:
+            connection.execute(insert(compared), {**row, "detail": json.dumps(change.detail), "created": self.now()})
 
     def changed(self, comparison: int, most: int = 60) -> list[Change]:
         """Where they differ, the latest first."""

@@ -110,6 +110,11 @@ def public(route: Any) -> bool:
     return (route.openapi_extra or {}).get("security") == []
 
 
+def demands(route: RouteContext) -> list[Needs]:
+    """What a route of FastAPI's asks of who calls it."""
+    return [each.call for each in route.dependant.dependencies if isinstance(each.call, Needs)]
+
+
 def needed(route: RouteContext) -> Role | None:
     """The role that a route asks for; None if anybody may call it.
 
@@ -120,8 +125,7 @@ def needed(route: RouteContext) -> Role | None:
         if isinstance(route.original_route, (Mount, Route)):  # static files and the OpenAPI document
             return None
         raise ConfigurationError(f"{route.path} is a {type(route.original_route).__name__}, which no role protects")
-    asked = [call.role for call in (each.call for each in route.dependant.dependencies) if isinstance(call, Needs)]
-    if asked:
+    if asked := [needs.role for needs in demands(route)]:
         return max(asked, key=ROLES.index)
     if public(route):
         return None

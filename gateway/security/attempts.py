@@ -22,8 +22,7 @@ BY_ADDRESS = RateLimitItemPerMinute(100, 5)
 class Attempts:
     def __init__(self, by_name: RateLimitItem = BY_NAME, by_address: RateLimitItem = BY_ADDRESS) -> None:
         self.by_name, self.by_address = by_name, by_address
-        self.storage = MemoryStorage()
-        self.limiter = MovingWindowRateLimiter(self.storage)
+        self.limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, name: str, address: str) -> None:
         """An attempt, before it is known how it ends. Raises: TooMany."""

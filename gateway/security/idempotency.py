@@ -36,7 +36,6 @@ IN_FLIGHT = 0
 KEPT = ("content-type", "location", "etag")
 UNKEPT = "-"
 """a body, where it was too large or secret; no base64 reads so"""
-MINE = (idempotency.c.who, idempotency.c.key)
 
 
 class Fingerprint:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from gateway.security.access import Needs, endpoints, needed
+from gateway.security.access import demands, endpoints, needed
 from gateway.security.accounts import ROLES
 
 HEAD = """# Who may call what
@@ -23,8 +23,7 @@ def entries(app: FastAPI) -> Iterator[tuple[str, str, str]]:
     """Path, method and who may: by path, as they are matched."""
     for route in endpoints(app):
         if isinstance(route.original_route, APIRoute):
-            calls = [dependency.call for dependency in route.dependant.dependencies]
-            newcomer = any(isinstance(call, Needs) and call.newcomers for call in calls)
+            newcomer = any(needs.newcomers for needs in demands(route))
             who = "newcomer" if newcomer else needed(route) or "anybody"
             yield from ((str(route.path), method, who) for method in route.methods or ())
 

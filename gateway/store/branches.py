@@ -14,8 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from gateway.store.filter import Filter
-from gateway.store.inspections import Verdict
 from gateway.store.schema import inspections, tags
+from opica.agreement import Verdict
 
 PROBE = 5000
 """entries of an index that are counted to see whether it is the one to go by"""

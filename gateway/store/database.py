@@ -47,8 +47,6 @@ class Database:
     def __init__(self, url: str, pool: int = 10, patience_s: float = 10.0) -> None:
         try:
             parsed = make_url(url)
-            if parsed.drivername in {"postgres", "postgresql"}:
-                parsed = parsed.set(drivername="postgresql+psycopg")
             self.engine: Engine = create_engine(
                 parsed,
                 pool_size=pool,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self, get_args
 
-from gateway.store.inspections import Verdict
+from opica.agreement import Verdict
 from opica.errors import BadInput
 
 

@@ -19,11 +19,9 @@ from sqlalchemy.engine import Connection
 from gateway.store.branches import branches
 from gateway.store.database import Database
 from gateway.store.filter import Filter
-from gateway.store.inspections import Verdict
 from gateway.store.schema import TIME, Key, inspections, tags
+from opica.agreement import Verdict
 from opica.errors import BadInput
-
-__all__ = ["MOST", "Cursor", "Filter", "Found", "Page", "Search"]
 
 MOST = 200
 """rows a page"""

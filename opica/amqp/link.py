@@ -134,15 +134,25 @@ class Link:
         channel = await self.channel()
         # such as when a queue is deleted: without deliveries and without an error we would wait for ever
         channel.add_on_cancel_callback(lambda _: self._gone("the broker has cancelled a consumer"))
-        ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        channel.basic_qos(prefetch_count=prefetch, callback=partial(resolve, ready))
-        await self.or_closed(ready)
+        await self.answered(channel.basic_qos, prefetch_count=prefetch)
 
         def deliver(source: Channel, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
             tag = method.delivery_tag
             arrived(Delivery(body, method.exchange, method.routing_key, method.redelivered, properties, source, tag))
 
         return Consumer(channel, [channel.basic_consume(queue, deliver) for queue in queues])
+
+    async def listen(self, exchange: str, keys: Sequence[str], prefetch: int, arrived: Callable[[Delivery], None]) -> None:
+        """Have what is published under ``keys`` from now on handed to ``arrived``, by a queue of our own: nobody misses it.
+
+        Raises:
+            Unavailable: the link is gone.
+        """
+        channel = await self.channel()
+        queue = str((await self.answered(channel.queue_declare, "", exclusive=True)).method.queue)
+        for key in keys:
+            await self.answered(channel.queue_bind, queue, exchange, key)
+        await self.consume([queue], prefetch, arrived)
 
     async def depth(self, queue: str) -> int:
         """Messages waiting in a queue.
@@ -172,6 +182,12 @@ class Link:
         """Raises: Unavailable: the link is gone."""
         if self.closed.done() or not self.connection.is_open:
             raise Unavailable(f"amqp: lost the broker: {self.closed.result() if self.closed.done() else 'closed'}")
+
+    async def answered(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """What the broker answers to a method of pika's that takes a callback; Unavailable, if the link goes first."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        method(*arguments, **named, callback=partial(resolve, answer))
+        return await self.or_closed(answer)
 
     async def or_closed(self, wanted: asyncio.Future[Any]) -> Any:
         """What ``wanted`` will be; Unavailable, if the link goes first."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pika
@@ -12,7 +11,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
-from opica.amqp.link import Link, resolve
+from opica.amqp.link import Link
 from opica.errors import Unavailable
 from opica.messages import CONTENT_TYPE
 
@@ -38,10 +37,8 @@ class Publisher:
             Unavailable: the link is gone.
         """
         publisher = cls(link, await link.channel())
-        selected: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        publisher.channel.confirm_delivery(publisher._confirmed, callback=partial(resolve, selected))
         publisher.channel.add_on_return_callback(publisher._came_back)
-        await link.or_closed(selected)
+        await link.answered(publisher.channel.confirm_delivery, publisher._confirmed)
         link.closed.add_done_callback(lambda closed: publisher._lost(closed.result()))
         return publisher
 
@@ -86,3 +83,28 @@ class Publisher:
             if not waiting.done():
                 waiting.set_result(f"lost the broker before it confirmed: {reason}")
         self.unconfirmed.clear()
+
+
+class Reopened:
+    """A publisher over connections that come and go: opened when first wanted, and anew where the last one was lost."""
+
+    def __init__(self, brokers: Sequence[pika.URLParameters]) -> None:
+        self.brokers = brokers
+        self.opening = asyncio.Lock()
+        self.publisher: Publisher | None = None
+
+    async def connected(self) -> Publisher:
+        """Raises: Unavailable: no broker lets us in."""
+        async with self.opening:
+            if self.publisher is None or self.publisher.link.closed.done():
+                self.publisher = await self.open()
+            return self.publisher
+
+    async def open(self) -> Publisher:
+        """On a new connection."""
+        return await Publisher.open(await Link.open(self.brokers))
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self.publisher is not None:
+            await self.publisher.link.close()

@@ -37,7 +37,10 @@ PRECONDITION_FAILED = 406
 
 PRIORITIES: tuple[str, ...] = get_args(Priority)
 
-RECORDED = ("decision.#", "expired.#", "invalid.#", "alert.#", "status.#")
+ANSWERED = ("decision.#", "expired.#", "invalid.#")
+"""What became of requests."""
+
+RECORDED = (*ANSWERED, "alert.#", "status.#")
 """What the gateway's recorder keeps."""
 
 _QUORUM = {

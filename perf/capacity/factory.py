@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from opica.amqp.link import Delivery, Link, parameters, resolve
 from opica.amqp.sender import Sender
-from opica.amqp.topology import Topology
+from opica.amqp.topology import ANSWERED, Topology
 from opica.errors import Unavailable
 from opica.messages import ANSWERS, DecisionEvent, Request, RequestData
 
@@ -75,7 +74,7 @@ async def keep_in_flight(
 
     try:
         async with Sender([parameters(url)], topology) as sender:
-            await _listen(back, topology, arrived)
+            await back.listen(topology.exchange, ANSWERED, 200, arrived)
             started = time.perf_counter()
             work = asyncio.create_task(send_all(sender))
             patience = PATIENCE_S + number  # a second an image is slower than any line we serve
@@ -90,16 +89,3 @@ async def keep_in_flight(
     finally:
         await back.close()
     return run
-
-
-async def _listen(link: Link, topology: Topology, arrived: Any) -> None:
-    """A queue of our own, so that we take nobody's answers."""
-    channel = await link.channel()
-    declared: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    channel.queue_declare("", exclusive=True, callback=partial(resolve, declared))
-    queue = str((await link.or_closed(declared)).method.queue)
-    for key in ("decision.#", "expired.#", "invalid.#"):
-        bound: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        channel.queue_bind(queue, topology.exchange, key, callback=partial(resolve, bound))
-        await link.or_closed(bound)
-    await link.consume([queue], 200, arrived)

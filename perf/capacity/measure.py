@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tritonclient.grpc import InferenceServerClient, InferInput
 
+from opica import contract
 from opica.amqp.topology import Topology
-from opica.contract import segnet
 from opica.errors import Unavailable
 from opica.products import Product
+from opica.triton_steps import TritonSteps, Work
 from perf.capacity.calibration import Broker, Calibration, Machine, Pod, Stage, Step, Worker
 from perf.capacity.factory import Run, keep_in_flight
 from perf.capacity.processes import Meter, Spent
@@ -53,17 +53,14 @@ async def calibrate(place: Place, product: Product, version: int, images: Sequen
         Unavailable: the line does not answer.
     """
     await keep_in_flight(place.amqp_url, place.topology, images, product.name, max(4, number // 10), 1)  # warms up
-    client = InferenceServerClient(place.triton)
-    names = [f"{product.name}_{step}" for step in ("preprocess", "segnet", "classifier")]
-    try:
-        before = {name: _statistics(client, name) for name in names}
+    steps = {step.model: step for step in (of(product) for of in (contract.preprocess, contract.segnet, contract.classifier))}
+    with TritonSteps(place.triton) as triton:
+        before = {name: triton.work(step) for name, step in steps.items()}
         with Meter(place.root) as meter:
             run = await keep_in_flight(place.amqp_url, place.topology, images, product.name, number, 1)
             spent = meter.spent()
-        models = {name: _model(client, name, before[name]) for name in names}
-        interference = _interference(client, product, version, place.root)
-    finally:
-        client.close()
+        models = {name: _model(triton, step, before[name]) for name, step in steps.items()}
+        interference = _interference(triton, contract.segnet(product), version, place.root)
     return compose(run, spent, models, interference, place.prefetch)
 
 
@@ -134,38 +131,21 @@ def compose(run: Run, spent: Spent, models: Mapping[str, Model], interference: f
     )
 
 
-def _statistics(client: InferenceServerClient, model: str) -> tuple[int, float, float]:
-    """(images, ms in the queue, ms computed), summed over all versions since Triton started."""
-    images, queued, computed = 0, 0, 0
-    for one in client.get_inference_statistics(model).model_stats:
-        stats = one.inference_stats
-        images += one.inference_count
-        queued += stats.queue.ns
-        computed += stats.compute_input.ns + stats.compute_infer.ns + stats.compute_output.ns
-    return images, queued / 1e6, computed / 1e6
+def _model(triton: TritonSteps, step: contract.Step, before: Work) -> Model:
+    layout, work = triton.layout(step), triton.work(step) - before
+    if work.images <= 0:
+        raise Unavailable(f"triton: {step.model} computed nothing while it was measured")
+    return Model(layout.instances, layout.max_batch, layout.streams, work.queue_ms / work.images, work.compute_ms / work.images)
 
 
-def _model(client: InferenceServerClient, name: str, before: tuple[int, float, float]) -> Model:
-    config = client.get_model_config(name).config
-    images, queued, computed = (now - then for now, then in zip(_statistics(client, name), before, strict=True))
-    if images <= 0:
-        raise Unavailable(f"triton: {name} computed nothing while it was measured")
-    streams = config.parameters["streams"].string_value if "streams" in config.parameters else "1"
-    instances = sum(group.count for group in config.instance_group) or 1
-    return Model(instances, max(1, config.max_batch_size), int(streams), queued / images, computed / images)
-
-
-def _interference(client: InferenceServerClient, product: Product, version: int, root: int) -> float:
-    """CPU of one image of segnet in a batch that fills all streams, over that of one image alone."""
-    step = segnet(product)
+def _interference(triton: TritonSteps, step: contract.Step, version: int, root: int) -> float:
+    """CPU of one image of a step in a batch that fills all streams, over that of one image alone."""
     spent = []
     for size, times in ((1, 24), (BATCH, 5)):
-        pixels = np.random.default_rng(1).integers(0, 256, (size, *product.input_size, 3), np.uint8)
-        tensor = InferInput("PIXELS", list(pixels.shape), "UINT8")
-        tensor.set_data_from_numpy(pixels)
-        client.infer(step.model, [tensor], model_version=str(version))
+        batch = np.random.default_rng(1).integers(0, 256, (size, *step.inputs[0].shape), np.uint8)
+        triton.infer(step, version, batch)
         with Meter(root) as meter:
             for _ in range(times):
-                client.infer(step.model, [tensor], model_version=str(version))
+                triton.infer(step, version, batch)
             spent.append(meter.spent().ms(step.model, size * times))
     return min(4.0, max(1.0, spent[1] / spent[0])) if spent[0] > 0 else 1.0

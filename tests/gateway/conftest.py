@@ -20,10 +20,10 @@ import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage
 from prometheus_client import CollectorRegistry
 
-from deploy.local.settings import ROOT, free_port
+from deploy.local.settings import free_port
 from gateway.app import create_app
 from gateway.parts import Parts
 from gateway.security.access import COOKIE
@@ -177,10 +177,8 @@ class Site:
 
 
 @pytest.fixture
-def site(parts, app) -> Iterator[Site]:
+def site(parts, app, browser_parts) -> Iterator[Site]:
     """Served over HTTP on localhost."""
-    if not (ROOT / "gateway/static/vendor/.done").is_file():
-        pytest.skip("the browser parts are not installed: sh deploy/local/browser-parts.sh")
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -190,20 +188,6 @@ def site(parts, app) -> Iterator[Site]:
     yield Site(f"http://127.0.0.1:{port}", parts)
     server.should_exit = True
     thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The machine's own Chromium. While it is open no test of its module can have an event loop of its own."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        if os.environ.get("CI"):
-            raise RuntimeError("chromium is missing")
-        pytest.skip("chromium is not installed: sudo apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from gateway.api.inspections import MAX_UPLOAD
 from gateway.app import create_app
+from gateway.security.door import UPLOAD
 from opica.errors import BadImage, Unavailable
 from opica.fakes import Call
 from opica.products import product_names
@@ -199,7 +199,7 @@ def test_empty_labels_are_none(post):
 
 
 def test_an_upload_too_large_is_refused(post, inspector):
-    assert_problem(post(bytes(MAX_UPLOAD + 1)), 413, "67,108,864")
+    assert_problem(post(bytes(UPLOAD + 1)), 413, "67,108,864")
     assert inspector.calls == []
 
 

@@ -8,7 +8,7 @@ from gateway.store.database import Database
 from gateway.store.inspections import Inspections
 from gateway.store.schema import inspections, tags, tallies
 from opica.messages import DecisionEvent
-from perf.store import main
+from deploy.local.bench_store import main
 from perf.store_fill import fill
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)

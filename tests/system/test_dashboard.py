@@ -1,15 +1,12 @@
 """The whole way: a browser uploads, AMQP, bridge, Triton, recorder, and the page shows what was decided."""
 
-import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from deploy.local.settings import ROOT
 from gateway.security.access import COOKIE
 from gateway.security.accounts import Accounts
 from gateway.store.database import Database
@@ -21,22 +18,15 @@ DECIDED_MS = 90_000
 
 
 @pytest.fixture
-def page(line) -> Iterator[Page]:
+def page(line, chromium, browser_parts) -> Iterator[Page]:
     """A browser of the machine, signed in as an operator."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None or not (ROOT / "gateway/static/vendor/.done").is_file():
-        if os.environ.get("CI"):
-            raise RuntimeError("chromium or the browser parts are missing")
-        pytest.skip("no browser: sudo apt-get install chromium; sh deploy/local/browser-parts.sh")
     accounts = Accounts(Database(line.settings.database))
     name = f"olga-{secrets.token_hex(4)}"
     accounts.create(name, "operator", None, "tests")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(base_url=line.settings.gateway_url, viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": COOKIE, "value": accounts.sign_in(name), "url": line.settings.gateway_url}])
-        yield context.new_page()
-        browser.close()
+    context = chromium.new_context(base_url=line.settings.gateway_url, viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": COOKIE, "value": accounts.sign_in(name), "url": line.settings.gateway_url}])
+    yield context.new_page()
+    context.close()
 
 
 def test_photographs_uploaded_in_a_browser_come_back_decided_by_the_real_line(page, line, photographs):

@@ -14,8 +14,7 @@ from tenacity import retry, retry_if_exception_type, wait_random
 
 from deploy.local.chaos.shots import Shot
 from deploy.local.chaos.tally import Tally
-from opica.amqp.link import Link
-from opica.amqp.publisher import Publisher
+from opica.amqp.publisher import Reopened
 from opica.amqp.topology import Topology, request_key
 from opica.errors import Unavailable
 
@@ -25,39 +24,24 @@ PUBLISHERS = 16
 """Publishes that wait for their confirm at the same time."""
 
 
-class Sender:
-    """A publisher over connections that come and go."""
+class Sender(Reopened):
+    """Publishes until the broker has confirmed it."""
 
     def __init__(self, brokers: Sequence[pika.URLParameters]) -> None:
-        self.brokers = brokers
-        self.publisher: Publisher | None = None
-        self.opening = asyncio.Lock()
+        super().__init__(brokers)
         self.repeats = 0
         """publishes that were not confirmed, and so made again: the broker may have the message all the same"""
 
+    @retry(wait=wait_random(0.1, 0.5), retry=retry_if_exception_type((Unavailable, AMQPError, OSError)))
     async def send(self, exchange: str, key: str, shot: Shot) -> None:
         """Returns once the broker has confirmed it, however long that takes."""
-        await self._send(exchange, key, shot)
-
-    @retry(wait=wait_random(0.1, 0.5), retry=retry_if_exception_type((Unavailable, AMQPError, OSError)))
-    async def _send(self, exchange: str, key: str, shot: Shot) -> None:
-        publisher = await self._connected()
+        publisher = await self.connected()
         try:
             await publisher.publish(exchange, key, shot.body, shot.key)
         except (Unavailable, AMQPError, OSError) as error:
             self.repeats += 1
             log.debug("%s is published again: %s", shot.key, error)
             raise
-
-    async def _connected(self) -> Publisher:
-        async with self.opening:
-            if self.publisher is None or self.publisher.link.closed.done():
-                self.publisher = await Publisher.open(await Link.open(self.brokers))
-            return self.publisher
-
-    async def close(self) -> None:
-        if self.publisher is not None:
-            await self.publisher.link.close()
 
 
 class Load:

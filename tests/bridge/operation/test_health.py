@@ -1,17 +1,13 @@
 import asyncio
-import os
-import signal
-import socket
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
-from bridge.operation.health import create_app, running, serve, writable
-from opica.errors import ConfigurationError, Unavailable
+from bridge.operation.health import create_app, running, writable
+from opica.errors import Unavailable
 
 HOST = "127.0.0.1"
 
@@ -219,71 +215,3 @@ async def test_metrics_are_served():
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert "opica_bridge_reconnects_total 3.0\n" in answer.text
-
-
-async def test_it_is_served_over_http_on_a_free_port():
-    async with serve(app(ready={"broker": wrong("away")}), HOST, 0) as port, httpx.AsyncClient(trust_env=False) as client:
-        assert port > 0
-        live, ready = [await client.get(f"http://{HOST}:{port}/health/{name}") for name in ("live", "ready")]
-
-    assert (live.status_code, ready.status_code) == (200, 503)
-
-
-@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
-async def test_it_is_served_over_ipv6_too():
-    async with serve(app(), "::1", 0) as port, httpx.AsyncClient(trust_env=False) as client:
-        assert (await client.get(f"http://[::1]:{port}/health/live")).status_code == 200
-
-
-async def test_nothing_listens_afterwards():
-    async with serve(app(), HOST, 0) as port:
-        pass
-
-    with pytest.raises(OSError):  # noqa: PT011
-        await asyncio.open_connection(HOST, port)
-
-
-async def test_a_connection_that_is_left_open_does_not_keep_it_from_ending():
-    async with serve(app(), HOST, 0) as port:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        writer.write(b"GET /health/live HTTP/1.1\r\nHost: bridge\r\n\r\n")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-
-    writer.close()
-
-
-async def test_a_taken_port_is_told_with_what_to_do():
-    with socket.create_server((HOST, 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(ConfigurationError) as caught:
-            async with serve(app(), HOST, port):
-                pass
-
-    told = str(caught.value)
-    assert told.startswith(f"health: cannot listen on {HOST} port {port}: Address already in use")
-    assert told.endswith("; set OPICA_HEALTH_HOST or OPICA_HEALTH_PORT")
-
-
-async def test_an_address_of_another_machine_is_told():
-    with pytest.raises(ConfigurationError, match="cannot listen on 192.0.2.1 port 0: Cannot assign requested address"):
-        async with serve(app(), "192.0.2.1", 0):
-            pass
-
-
-async def test_signals_stay_the_bridges():
-    taken = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, taken.set)
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        async with serve(app(), HOST, 0) as port, httpx.AsyncClient(trust_env=False) as client:
-            live = f"http://{HOST}:{port}/health/live"
-            assert (await client.get(live)).status_code == 200
-            assert signal.getsignal(signal.SIGTERM) is before
-
-            os.kill(os.getpid(), signal.SIGTERM)
-            async with asyncio.timeout(30):
-                await taken.wait()
-            assert (await client.get(live)).status_code == 200
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)

@@ -114,6 +114,12 @@ def test_every_setting_is_read(needed, pem):
     assert context.get_ca_certs()[0]["subject"]
 
 
+def test_the_record_may_be_a_postgresql_whose_url_names_no_driver(needed):
+    url = "postgresql://opica:secret@database/opica"
+
+    assert Settings.from_environment({**needed, "OPICA_RECORD": url}).record == url
+
+
 def test_white_space_around_a_value_does_not_count(needed):
     assert Settings.from_environment({**needed, "OPICA_PREFIX": " line-3\n"}).prefix == "line-3"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools.coco import COCO
@@ -111,11 +111,13 @@ def decoded(rle: dict) -> np.ndarray:
     return values.reshape(rle["size"], order="F")
 
 
+@settings(deadline=None)  # a loaded machine is no fault of the export
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_run_lengths_keep_every_pixel(inside):
     assert np.array_equal(decoded(run_lengths(inside)), inside)
 
 
+@settings(deadline=None)  # a loaded machine is no fault of the export
 @given(arrays(np.uint8, (9, 13), elements=st.integers(0, 4), fill=st.just(0)))
 def test_instances_cover_a_mask_exactly_once(mask):
     found = instances(mask, image_id=1, first_id=5)

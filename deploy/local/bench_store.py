@@ -22,6 +22,7 @@ from gateway.accuracy import deployed
 from gateway.accuracy.scope import Scope
 from gateway.line.pulse import Pulse
 from gateway.record.events import read
+from gateway.record.recorder import BATCH
 from gateway.record.records import Records
 from gateway.store.database import Database
 from gateway.store.filter import Filter
@@ -30,7 +31,6 @@ from gateway.store.search import Cursor, Search
 from perf.store_fill import CODES, DAYS, LOT, TE_HEAD, decision, fill, label
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)
-BATCH = 200
 PAGE = 50
 
 Query = Callable[[], object]
@@ -155,7 +155,7 @@ def store(file: Path | None, rows: int) -> Iterator[Database]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m perf.store", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.bench_store", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=40, help="each query is asked so often")
     parser.add_argument("--inserts", type=int, default=10_000)
