@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import uvloop
+
 from bridge import tools
 from bridge.ingest import watch
 from bridge.operation.settings import BrokerSettings, Settings, describe
@@ -65,7 +67,7 @@ def main() -> int:
         configure_logging(settings.log_format if isinstance(settings, Settings) else "text", settings.log_level)
         if isinstance(settings, Settings):
             sys.setswitchinterval(SWITCH_S)
-            asyncio.run(run(settings))
+            uvloop.run(run(settings))
         elif options.command == "definitions":
             print(Topology(settings.prefix).definitions())
         else:

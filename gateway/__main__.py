@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
 
 import uvicorn
+import uvloop
 from prometheus_client import REGISTRY
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
@@ -98,7 +98,7 @@ def record(settings: Settings, database: Database) -> None:
     logging.basicConfig(level=own.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("pika").setLevel(logging.ERROR)  # what it warns of, we say in our own words
     sampler = Sampler(canaries(Catalogue(settings.repository, look_every_s=0.25)))
-    asyncio.run(run_recorder(settings, own, database, [sampler]))
+    uvloop.run(run_recorder(settings, own, database, [sampler]))
 
 
 def tidy(settings: Settings, database: Database, dry: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.formparsers import MultiPartParser
 
 from gateway import api, errors, openapi, pages
 from gateway.accuracy.photographs import Photographs
@@ -16,6 +17,10 @@ from gateway.security.door import BODY, Door
 from gateway.security.headers import SecurityHeaders
 from gateway.security.idempotency import Idempotency
 from gateway.web import static_files
+
+# A photograph stays in memory while its form is read: written to disk it would come back by a thread's hop a chunk.
+# Larger ones still go to disk.
+MultiPartParser.spool_max_size = 4 * 1024 * 1024
 
 DESCRIPTION = "Optical inspection: photograph in, explained decision out."
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from gateway.accuracy.pdf import report_pdf, shrink
 from gateway.accuracy.studies import Studies
 from gateway.accuracy.study import MOST_PARTS, Candidate, NewStudy, Place, Rating, Report, Study
 from gateway.api.pictures import MEDIA_TYPES, media_type
@@ -99,6 +98,8 @@ def router(parts: Parts) -> APIRouter:
     )
     async def pdf(study: Number, _: Reviewer) -> Response:
         """The report with pictures of the disputed parts and lines to sign on."""
+        from gateway.accuracy.pdf import report_pdf, shrink  # its fonts take half a second of every start-up
+
         told = await run_in_threadpool(studies.report, study)
         pictures: dict[str, bytes] = {}
         for part in told.disputed[:PDF_PICTURES]:

@@ -30,7 +30,6 @@ from opica.messages import Request
 from opica.products import adjusted, load_product
 
 
-
 class Batches:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
