@@ -1,7 +1,7 @@
 # The verbs of the project, for people and CI alike. Each installs what it needs first.
 #   make demo [IMAGES=folder PRODUCT=name]   make up   make test   make check
 #   make train PRODUCT=te_head [DATA=folder] [ARGS="--minutes 30"]
-#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make bench-store   make throughput   make chaos [N=10000]
+#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make profile   make bench-store   make throughput   make chaos [N=10000]
 
 PRODUCT ?= te_head
 N ?= 10000
@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 VENDOR := gateway/static/vendor/.done
 LOCAL := $(PY) -m deploy.local
 
-.PHONY: demo up test check format train evaluate bench bench-store bench-upload throughput chaos install pin clean
+.PHONY: demo up test check format train evaluate bench profile bench-store bench-upload throughput chaos install pin clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
@@ -50,6 +50,9 @@ evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
 
 bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
 	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
+
+profile: $(VENV)/serve.done ## perf_analyzer over the ensemble and each step: throughput, latency, where the time goes
+	@$(LOCAL) --parts triton --product $(PRODUCT) -- $(PY) -m deploy.local.profile --product $(PRODUCT) $(ARGS)
 
 bench-store: $(VENV)/serve.done ## the dashboard's store with a million inspections: inserts, searches, charts
 	@$(PY) -m deploy.local.bench_store $(ARGS)
