@@ -20,6 +20,8 @@ from bridge import tools
 from bridge.ingest import watch
 from bridge.operation.settings import BrokerSettings, Settings, describe
 from bridge.operation.telemetry import configure_logging
+from bridge.record import Record
+from bridge.refill import refill
 from bridge.run import run
 from opica.amqp.link import parameters
 from opica.amqp.sender import Sender
@@ -50,6 +52,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     replay.add_argument("--most", type=int, help="stop after so many (default: all that lie there now)")
     replay.add_argument("--why", default="", help="only those whose reason holds this text")
     replay.add_argument("--show", action="store_true", help="only list them")
+    again = commands.add_parser("refill", help="give the recorder again what was answered, after its database was restored")
+    again.add_argument("--since", type=datetime.fromisoformat, required=True, help="such as 2026-11-24T06:00:00+00:00")
     watch.add_arguments(commands.add_parser("watch", help="a request for every photograph that is dropped into a folder"))
     commands.add_parser("definitions", help="exchanges and queues as JSON for rabbitmqctl import_definitions")
     commands.add_parser("settings", help="list the settings")
@@ -62,10 +66,12 @@ def main() -> int:
         if options.command == "settings":
             print(describe())
             return 0
-        kind = Settings if options.command in (None, "run") else BrokerSettings
+        kind = Settings if options.command in (None, "run", "refill") else BrokerSettings
         settings = kind.from_environment(os.environ)
         configure_logging(settings.log_format if isinstance(settings, Settings) else "text", settings.log_level)
-        if isinstance(settings, Settings):
+        if isinstance(settings, Settings) and options.command == "refill":
+            print(f"refill: given={asyncio.run(_refill(settings, options.since))}")
+        elif isinstance(settings, Settings):
             sys.setswitchinterval(SWITCH_S)
             uvloop.run(run(settings))
         elif options.command == "definitions":
@@ -78,6 +84,11 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+async def _refill(settings: Settings, since: datetime) -> int:
+    brokers = [parameters(url, settings.tls(), "opica refill") for url in settings.amqp_urls]
+    return await refill(brokers, Topology(settings.prefix), Record(settings.record), since)
 
 
 async def _by_hand(options: argparse.Namespace, settings: BrokerSettings) -> None:

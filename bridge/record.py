@@ -111,6 +111,17 @@ class Record:
             found = _find(connection, inspection_ids)
         return [found.get(identity) for identity in inspection_ids]
 
+    def since(self, when: datetime, piece: int) -> Iterator[list[Recorded]]:
+        """Answers that were given since then, oldest first, in pieces.
+
+        Raises:
+            Unavailable: see ``add``.
+        """
+        columns = select(answers.c.event, answers.c.digest).where(answers.c.created >= when.astimezone(UTC))
+        with _translated(), self.engine.connect().execution_options(yield_per=piece) as connection:
+            for rows in connection.execute(columns.order_by(answers.c.created, answers.c.id)).partitions():
+                yield [Recorded(ANSWERS.validate_json(row.event), row.digest) for row in rows]
+
     def forget(self, before: datetime) -> int:
         """Remove the answers that were given before that moment; requests that come again after it are inspected anew.
 
@@ -152,7 +163,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:  # our statements never change: whatever is wrong with one is wrong with the database
-        raise Unavailable(f"database: {error.orig}") from error
+        raise Unavailable(f"database: {' '.join(str(error.orig).split())}") from error
     except PoolTimeout as error:
         raise Unavailable("database: every connection is in use: it is too slow for so many requests in flight") from error
 

@@ -79,7 +79,9 @@ async def run(settings: Settings) -> None:
         sources = Sources(settings.image_roots, settings.https_source)
         stack.push_async_callback(sources.close)
         slots = settings.prefetch if settings.shared_memory == "auto" else 0
-        balancer = Balancer(",".join(settings.triton), lambda one: TritonInspector(one, slots, headers=triton_headers))
+        balancer = Balancer(
+            ",".join(settings.triton), lambda one: TritonInspector(one, slots, headers=triton_headers, tls=settings.triton_tls)
+        )
         stack.push_async_callback(balancer.close)
 
         registry = CollectorRegistry()
@@ -190,6 +192,8 @@ def _checks(
         return bridge.fault if bridge.state == "consuming" else bridge.fault or bridge.state
 
     async def triton() -> str | None:
+        if absent := catalogue.absent():
+            return absent
         releases = catalogue.deciding()
         for release in releases:
             if await balancer.ready(release):  # a Triton may serve some of our products only

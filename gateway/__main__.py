@@ -109,11 +109,11 @@ def tidy(settings: Settings, database: Database, dry: bool) -> None:
 
 
 def assemble(settings: Settings, database: Database, accounts: Accounts) -> Parts:
-    brokers = [parameters(url, name="opica gateway") for url in settings.amqp_urls]
+    brokers = [parameters(url, settings.amqp_tls, "opica gateway") for url in settings.amqp_urls]
     return Parts(
         database=database,
         accounts=accounts,
-        inspector=Balancer(",".join(settings.triton), lambda address: TritonInspector(address, slots=SLOTS)),
+        inspector=Balancer(",".join(settings.triton), lambda one: TritonInspector(one, SLOTS, tls=settings.triton_tls)),
         catalogue=Catalogue(settings.repository, look_every_s=0.25),
         sources=Sources(settings.roots, settings.https_source),
         sender=Sender(brokers, Topology(settings.prefix)) if brokers else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -51,6 +52,9 @@ class Settings(InspectorSettings):
         "amqp:// or amqps:// URLs, comma-separated",
         (),
         secret=True,
+    )
+    amqp_ca_file: values.Authorities | None = variable(
+        "AMQP_CA_FILE", "authorities that amqps:// brokers are checked against (else the system's)", "a PEM file", None
     )
     prefix: values.Prefix = variable(
         "OPICA_PREFIX", "begins the name of every exchange and queue", "up to 64 letters, digits, '.', '_', '-'", "opica"
@@ -110,6 +114,15 @@ class Settings(InspectorSettings):
         some = [name for name in OIDC if name in given]
         missing = [name for name in OIDC if name not in given]
         return [f"{some[0]} is set, but {' and '.join(missing)} not"] if some and missing else []
+
+    @classmethod
+    def _known(cls) -> list[str]:
+        return [*super()._known(), "AMQP_CERT_FILE", "AMQP_KEY_FILE"]  # the bridge's
+
+    @property
+    def amqp_tls(self) -> ssl.SSLContext | None:
+        """For amqps:// brokers; None: the system's authorities."""
+        return None if self.amqp_ca_file is None else values.tls_context(self.amqp_ca_file, None, None)
 
     @property
     def roots(self) -> tuple[Path, ...]:

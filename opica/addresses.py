@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from opica.errors import ConfigurationError, Unavailable
 
 Resolver = Callable[[], Awaitable[Sequence[str]]]
 """Every address, host:port, as known now."""
+
+
+@dataclass(frozen=True)
+class TritonTls:
+    """Whom a Triton's certificate has to be of."""
+
+    authorities: Path
+    """a PEM file"""
+    name: str | None = None
+    """that it bears; None: the host it is reached at"""
 
 
 def resolver(text: str) -> Resolver:
@@ -40,6 +52,11 @@ async def _look_up(host: str, port: int) -> Sequence[str]:
         raise Unavailable(f"triton: {host} has no address: {error}") from error
     places = ((f"[{place[0]}]" if family == socket.AF_INET6 else place[0]) for family, *_, place in found)
     return sorted({f"{place}:{port}" for place in places})
+
+
+def common_name(text: str) -> str | None:
+    """The one name that certificates of all addresses bear: the host of ``dns:host:port``; None: each its own."""
+    return _split(text.removeprefix("dns:"), text)[0] if text.startswith("dns:") else None
 
 
 def _split(address: str, text: str) -> tuple[str, int]:

@@ -143,6 +143,17 @@ class Catalogue:
         """The champion of every product that has one."""
         return [names[CHAMPION] for names in self.aliases().values() if CHAMPION in names]
 
+    def absent(self) -> str | None:
+        """What a champion is missing: it names a release that the repository does not hold. None: all are there."""
+        for product, names in self.aliases().items():
+            if CHAMPION not in names:
+                continue
+            try:
+                self._resolve(product, CHAMPION)
+            except UnknownRelease:
+                return f"champion of {product} is {names[CHAMPION]}, which {self.repository} does not hold"
+        return None
+
     def promotions(self) -> list[Promotion]:
         """All changes, oldest first."""
         file = self.repository / ALIASES

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationErro
 from pydantic_core import PydanticUndefined
 
 from opica import values
+from opica.addresses import TritonTls, common_name
 from opica.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Environment(BaseModel):
         fields = {str(field.alias): field for field in cls.model_fields.values()}
         given = {name: text.strip() for name, text in environment.items() if name in fields and text.strip()}
         mistakes = cls._misspelt(environment)
+        unread = set()
         for name in (name for name, field in fields.items() if not field.repr):
             if file := environment.get(f"{name}_FILE", "").strip():
                 mistakes += [f"{name} and {name}_FILE are both set; wanted: one of them"] if name in given else []
                 try:
                     given[name] = Path(file).read_text(encoding="utf-8").strip()
                 except (OSError, ValueError) as error:
+                    unread.add(name)
                     why = getattr(error, "strerror", None) or "it is no text"
                     mistakes.append(f"{name}_FILE is {file!r}, which cannot be read: {why}")
         settings = None
@@ -59,7 +62,8 @@ class Environment(BaseModel):
             settings = cls.model_validate(given)
         except ValidationError as error:
             named = {**fields, **cls.model_fields}  # a default that does not hold is told by the field's name
-            mistakes += [_mistake(named[str(fault["loc"][0])], fault) for fault in error.errors() if fault["type"] != FOLLOWS]
+            faults = [(named[str(fault["loc"][0])], fault) for fault in error.errors() if fault["type"] != FOLLOWS]
+            mistakes += [_mistake(field, fault) for field, fault in faults if field.alias not in unread]
         mistakes += cls._contradictions(given)
         if mistakes or settings is None:
             raise ConfigurationError("\n  ".join([f"mistakes in the environment: {len(mistakes)}", *mistakes]))
@@ -85,15 +89,18 @@ class Environment(BaseModel):
     @classmethod
     def _known(cls) -> list[str]:
         """Every variable that this part reads at some time."""
-        return [str(field.alias) for field in cls.model_fields.values()]
+        fields = cls.model_fields.values()
+        return [f"{field.alias}{end}" for field in fields for end in ([""] if field.repr else ["", "_FILE"])]
 
     @classmethod
     def _misspelt(cls, environment: Mapping[str, str]) -> list[str]:
         """Names that nobody reads and that look like one of ours."""
-        known = {name.removeprefix("OPICA_"): name for name in cls._known()}
+        read = cls._known()
+        files = {f"{name}_FILE" for name in read}
+        known = {name.removeprefix("OPICA_"): name for name in read if name not in files}
         found = []
         for name, text in sorted(environment.items()):
-            if {name, name.removesuffix("_FILE")} & set(known.values()) or not name.upper().startswith(cls.PREFIXES):
+            if name in read or not name.upper().startswith(cls.PREFIXES):
                 continue
             if text.startswith("tcp://"):  # OPICA_TRITON_PORT and the like: Kubernetes sets them for a service of that name
                 continue
@@ -108,6 +115,12 @@ class InspectorSettings(Environment):
     triton: values.Endpoints = variable(
         "OPICA_TRITON", "gRPC endpoints of the Tritons", "host:port[,host:port...] or dns:host:port", "localhost:8001"
     )
+    triton_ca_file: values.Authorities | None = variable(
+        "OPICA_TRITON_CA_FILE",
+        "authorities the Tritons are checked against; without it nothing is encrypted",
+        "a PEM file",
+        None,
+    )
     repository: values.Folder = variable("OPICA_REPOSITORY", "the model repository", "a folder", "model_repository")
     image_hosts: values.Hosts = variable(
         "OPICA_IMAGE_HOSTS",
@@ -121,6 +134,13 @@ class InspectorSettings(Environment):
     image_ca_file: values.Authorities | None = variable(
         "OPICA_IMAGE_CA_FILE", "authorities those hosts are checked against (else the system's)", "a PEM file", None
     )
+
+    @property
+    def triton_tls(self) -> TritonTls | None:
+        """How to talk to the Tritons; None: in the clear."""
+        if self.triton_ca_file is None:
+            return None
+        return TritonTls(self.triton_ca_file, common_name(",".join(self.triton)))
 
     @property
     def https_source(self) -> HttpsSource | None:

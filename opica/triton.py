@@ -14,6 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from opica import errors
+from opica.addresses import TritonTls
 from opica.answer import checked, product_of
 from opica.contract import CONFIDENCE, DECISION, ECHO, IMAGE, RECIPE, mask
 from opica.errors import BrokenAnswer, BrokenRuntime, Unavailable, UnknownRelease
@@ -44,6 +45,7 @@ class TritonInspector:
         slots: photographs in shared memory at the same time, where Triton is on this host; 0 never tries.
         slot_bytes: larger photographs travel over gRPC.
         headers: sent with every inference, such as a trace context.
+        tls: None talks in the clear.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class TritonInspector:
         slots: int = 0,
         slot_bytes: int = SLOT_BYTES,
         headers: Callable[[], Mapping[str, str]] = dict,
+        tls: TritonTls | None = None,
     ) -> None:
-        self.address, self.headers = address, headers
+        self.address, self.headers, self.tls = address, headers, tls
         self._shared = SharedInput(address, slots, slot_bytes)
         self._made: InferenceServerClient | None = None
         self._closed = False
@@ -64,8 +67,16 @@ class TritonInspector:
         if self._closed:
             raise Unavailable(f"triton at {self.address}: this inspector is closed")
         if self._made is None:  # grpc.aio binds a channel to the loop that runs when it is made
-            self._made = InferenceServerClient(self.address, channel_args=_CHANNEL)
+            self._made = self._connected()
         return self._made
+
+    def _connected(self) -> InferenceServerClient:
+        if self.tls is None:
+            return InferenceServerClient(self.address, channel_args=_CHANNEL)
+        # DNS gave us a pod's address, and the certificate is the service's
+        named = [("grpc.ssl_target_name_override", self.tls.name)] if self.tls.name else []
+        authorities = str(self.tls.authorities)
+        return InferenceServerClient(self.address, ssl=True, root_certificates=authorities, channel_args=[*_CHANNEL, *named])
 
     async def inspect(self, release: str, image: bytes, recipe: str = "", timeout_s: float = 60.0) -> Inspection:
         """See ``Inspector``."""

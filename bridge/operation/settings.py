@@ -65,7 +65,7 @@ class BrokerSettings(Environment):
 
     @classmethod
     def _known(cls) -> list[str]:
-        return [str(field.alias) for field in Settings.model_fields.values()]
+        return super(BrokerSettings, Settings)._known()
 
     def tls(self) -> ssl.SSLContext | None:
         """For amqps:// brokers; None: the system's authorities, no certificate of ours."""

@@ -45,7 +45,7 @@ async def run(shared: Shared, settings: Settings, database: Database, on_recorde
             recorded.labels(kind).inc(number)
 
     recorder = Recorder(
-        [parameters(url, name="opica recorder") for url in shared.amqp_urls],
+        [parameters(url, shared.amqp_tls, "opica recorder") for url in shared.amqp_urls],
         Topology(shared.prefix, recorded=True),
         Records(Inspections(database, on_recorded)).keep,
         kept,

@@ -118,7 +118,7 @@ def _translated() -> Iterator[None]:
         # SQLite says of a damaged file that it is no database, and of nothing else by this class itself
         away = isinstance(error, OperationalError) or error.connection_invalidated or type(error) is DatabaseError
         if away:
-            raise Unavailable(f"database: {str(error.orig).strip()}") from error
+            raise Unavailable(f"database: {' '.join(str(error.orig).split())}") from error  # PostgreSQL says it in two lines
         raise
 
 
