@@ -18,7 +18,9 @@ def preprocess_graph(product: Product, device: str) -> tuple[Any, Any]:
     """
     encoded = fn.external_source(name=IMAGE.name, dtype=types.UINT8, ndim=1, device="cpu")
     image = fn.decoders.image(encoded, device=device, output_type=types.RGB, adjust_orientation=False)
-    size = fn.cast(fn.slice(image.shape(), 0, 2, axes=[0]), dtype=types.INT32, name=SIZE.name)
+    # from the header: what lies on the GPU tells the CPU nothing under the executor of Triton's DALI backend
+    shape = fn.peek_image_shape(encoded, adjust_orientation=False)
+    size = fn.cast(fn.slice(shape, 0, 2, axes=[0]), dtype=types.INT32, name=SIZE.name)
     height, width, _ = pixels(product).shape
     # antialiased triangle filter, as Pillow's BILINEAR in training
     resized = fn.resize(image, resize_y=height, resize_x=width, interp_type=types.INTERP_LINEAR, antialias=True, name="PIXELS")

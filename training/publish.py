@@ -16,6 +16,7 @@ from opica.files import write_atomically
 from opica.products import Product
 from opica.releases import METADATA, Catalogue, Release, checksum
 from training.export import export_onnx, export_openvino_int8, export_saved_model
+from training.half import HALF, export_half
 from training.metrics import Confusion
 from training.repository import write_release, write_steps
 from training.segnet import fold
@@ -52,6 +53,7 @@ def publish(trained: Trained, repository: Path, run: Path) -> Release:
     folder = write_release(repository, product, version)
     export_saved_model(network, run / "saved_model")
     export_onnx(network, folder / "model.onnx")
+    export_half(folder / "model.onnx", folder / HALF)
     spread = np.linspace(0, len(trained.images) - 1, min(CALIBRATION, len(trained.images))).astype(int)
     export_openvino_int8(folder / "model.onnx", folder / "int8.xml", np.asarray(trained.images[spread]))
     files = sorted(f for f in folder.iterdir() if f.suffix in (".onnx", ".xml", ".bin", ".py"))
