@@ -143,6 +143,6 @@ def server_script(say: Callable[[str], None]) -> Path:
         "rabbitmq-server",
         say,
         "no RabbitMQ: none answers at AMQP_URL and rabbitmq-server is not installed. Either set AMQP_URL to a broker, "
-        "or install one (sudo apt-get install rabbitmq-server), or let Docker run one (docker compose up -d --wait, "
-        "then AMQP_URL=amqp://opica:opica@127.0.0.1:5672/)",
+        "or install one (sudo apt-get install rabbitmq-server), or let Docker run one "
+        "(deploy/docker/compose.host.yml says how)",
     )
