@@ -1,9 +1,11 @@
 # The verbs of the project, for people and CI alike. Each installs what it needs first.
-#   make demo [IMAGES=folder PRODUCT=name]   make up   make test   make check
+#   make demo [IMAGES=folder PRODUCT=name] [AMQP_URL=url PARTS=rabbitmq: a line that runs elsewhere]
+#   make up   make test   make check   make chaos [N=10000]   make operations [NAMES="model restore"]   make audit
 #   make train PRODUCT=te_head [DATA=folder] [ARGS="--minutes 30"]
-#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make profile   make bench-store   make throughput   make chaos [N=10000]
+#   make evaluate PRODUCT=te_head [DATA=folder]   make bench   make profile   make bench-store   make throughput
 
 PRODUCT ?= te_head
+PARTS ?= triton,rabbitmq,bridge
 N ?= 10000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -11,11 +13,11 @@ PY := $(VENV)/bin/python
 VENDOR := gateway/static/vendor/.done
 LOCAL := $(PY) -m deploy.local
 
-.PHONY: demo up test check format train evaluate bench profile bench-store bench-upload throughput chaos install pin clean
+.PHONY: demo up test check format train evaluate bench profile bench-store bench-upload throughput chaos operations verify-images audit install pin clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/serve.done ## 24 photographs over AMQP, decisions out
-	@$(if $(IMAGES),OPICA_IMAGE_ROOTS="$(IMAGES)") $(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- \
+	@$(if $(IMAGES),OPICA_IMAGE_ROOTS="$(IMAGES)") $(LOCAL) --parts $(PARTS) --product $(PRODUCT) -- \
 		$(PY) -m deploy.local.demo --product $(PRODUCT) $(if $(IMAGES),--images "$(IMAGES)")
 
 up: export OPICA_GATEWAY_PORT ?= 8080
@@ -67,6 +69,18 @@ throughput: $(VENV)/serve.done ## the bridge alone: an ensemble whose model cost
 
 chaos: $(VENV)/serve.done ## kill every part under load; count what was lost
 	@$(PY) -m deploy.local.chaos --number $(N) $(ARGS)
+
+operations: $(VENV)/serve.done ## upgrades, losses, restore, rotation under load; NAMES="model restore"
+	@$(PY) -m deploy.operations $(NAMES) $(ARGS)
+
+verify-images: $(VENV)/serve.done ## build the container images, run the line in them, kill its parts; wants podman or docker
+	@$(PY) -m deploy.docker.verify $(ARGS)
+
+# Tools of their own environment: their dependencies must not move ours.
+audit: $(VENV)/serve.done ## known vulnerabilities of the pins, and their bill of materials (CycloneDX)
+	@test -x var/audit/bin/pip-audit || { $(PY) -m venv var/audit && \
+		var/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0; }
+	@$(PY) -m deploy.local.audit --tools var/audit/bin $(ARGS)
 
 install: $(VENV)/serve.done
 

@@ -18,7 +18,6 @@ from opica.products import Product, load_product
 from opica.releases import METADATA, Catalogue, Release, checksum
 
 ECHO_MODEL = Path(__file__).parents[1] / "model_repository" / ECHO.model
-VERSION = 1
 MAX_BATCH = 16
 _TYPES = {"BYTES": "STRING"}
 
@@ -32,18 +31,25 @@ def write_null_repository(folder: Path, product: Product, service_ms: float = 0)
     Returns:
         The release's name, such as te_head_v1.
     """
-    release = ensemble(product, VERSION)
+    name = write_null_release(folder, product, 1, service_ms)
+    shutil.copytree(ECHO_MODEL, folder / ECHO.model, dirs_exist_ok=True)
+    Catalogue(folder).promote(product.name, "champion", name, who="perf", why="measures what is around the model")
+    return name
+
+
+def write_null_release(folder: Path, product: Product, number: int, service_ms: float = 0) -> str:
+    """One more null release, as publishing does it; returns its name. Nothing is promoted."""
+    release = ensemble(product, number)
     step = Step(segnet(product).model, release.inputs, release.outputs)
-    _write(folder / release.model / "config.pbtxt", _ensemble_config(release, step))
+    _write(folder / release.model / "config.pbtxt", _ensemble_config(release, step, number))
     _write(folder / release.model / "1/.gitkeep", "")  # Triton wants a version folder
-    version = folder / step.model / str(VERSION)
+    version = folder / step.model / str(number)
     _write(version / "model.py", "from perf.null_model import TritonPythonModel  # noqa: F401\n")
     for name in ("config.pbtxt", "configs/cpu.pbtxt"):
         _write(folder / step.model / name, _step_config(step, product, service_ms))
-    shutil.copytree(ECHO_MODEL, folder / ECHO.model, dirs_exist_ok=True)
     metadata = Release(
         product=product.name,
-        version=VERSION,
+        version=number,
         created=datetime.now(UTC),
         git_commit="null",
         classes=product.class_names,
@@ -55,7 +61,6 @@ def write_null_repository(folder: Path, product: Product, service_ms: float = 0)
         files={"model.py": checksum(version / "model.py") or ""},
     )
     _write(version / METADATA, metadata.model_dump_json(indent=2) + "\n")
-    Catalogue(folder).promote(product.name, "champion", release.model, who="perf", why="measures what is around the model")
     return release.model
 
 
@@ -64,6 +69,7 @@ def _step_config(step: Step, product: Product, service_ms: float) -> str:
 name: "{step.model}"
 backend: "python"
 max_batch_size: {MAX_BATCH}
+version_policy {{ all {{ }} }}
 {_tensors("input", step.inputs)}
 {_tensors("output", step.outputs)}
 parameters {{ key: "product" value: {{ string_value: "{product.name}" }} }}
@@ -73,7 +79,7 @@ instance_group [ {{ kind: KIND_CPU count: 1 }} ]
 """
 
 
-def _ensemble_config(release: Step, step: Step) -> str:
+def _ensemble_config(release: Step, step: Step, number: int) -> str:
     maps = [f'      input_map {{ key: "{tensor.name}" value: "{tensor.name}" }}' for tensor in step.inputs]
     maps += [f'      output_map {{ key: "{tensor.name}" value: "{tensor.name}" }}' for tensor in step.outputs]
     return f"""\
@@ -86,7 +92,7 @@ ensemble_scheduling {{
   step [
     {{
       model_name: "{step.model}"
-      model_version: {VERSION}
+      model_version: {number}
 {chr(10).join(maps)}
     }}
   ]

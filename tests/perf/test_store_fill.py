@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
+from deploy.local.bench_store import main
 from gateway.store.database import Database
 from gateway.store.inspections import Inspections
 from gateway.store.schema import inspections, tags, tallies
 from opica.messages import DecisionEvent
-from deploy.local.bench_store import main
 from perf.store_fill import fill
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)
