@@ -175,6 +175,7 @@ class Watched:
         self.limits.waiting(waiting, time.monotonic())
         if not waiting and not bridge.in_flight:
             self.age.observe(0)
+            self.metrics.waited(0)  # or the gauge would tell of the last busy minute for ever
 
 
 def _rules(catalogue: Catalogue, recipes: RecipeBook) -> dict[str, tuple[str, int]]:
