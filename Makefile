@@ -50,8 +50,10 @@ evaluate: $(VENV)/serve.done ## F1 and AG through the real ensemble
 	@$(LOCAL) --parts triton --product $(PRODUCT) -- \
 		$(PY) -m training.evaluate $(PRODUCT) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-bench: $(VENV)/serve.done ## the line against the bare model, same cores, same run
-	@$(LOCAL) --parts triton,rabbitmq,bridge --product $(PRODUCT) -- $(PY) -m deploy.local.bench $(ARGS)
+bench: export OPICA_VAR := var/bench
+bench: $(VENV)/bench.done ## the line beside its limits, the paper's pipeline and a plain server, interleaved
+	@$(LOCAL) --parts triton,rabbitmq,bridge,gateway --look-every 3600 -- \
+		$(PY) -m deploy.local.bench --product $(PRODUCT) $(ARGS)
 
 profile: $(VENV)/serve.done ## perf_analyzer over the ensemble and each step: throughput, latency, where the time goes
 	@$(LOCAL) --parts triton --product $(PRODUCT) -- $(PY) -m deploy.local.profile --product $(PRODUCT) $(ARGS)

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from deploy.local.rabbitmq import broker
 from deploy.local.settings import ROOT, Settings
-from deploy.local.supervisor import Part, Supervisor
+from deploy.local.supervisor import LOOK_EVERY_S, Part, Supervisor
 from deploy.local.triton import triton_part
 from opica.contract import ECHO
 from opica.errors import ConfigurationError, OpicaError
@@ -95,6 +95,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated: " + ", ".join(PARTS))
     parser.add_argument("--product", help="serve only this product (default: all)")
+    parser.add_argument("--look-every", type=float, default=LOOK_EVERY_S, help="seconds between looks whether parts live")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="run this, then end")
     options = parser.parse_args()
     wanted = set(options.parts.split(","))
@@ -112,7 +113,7 @@ def main() -> int:
     except OpicaError as error:
         say(f"error: {error}")
         return 2
-    supervisor = Supervisor(parts, settings.logs, say)
+    supervisor = Supervisor(parts, settings.logs, say, options.look_every)
     before = _size(settings.logs / "gateway.log")
     say(f"starting the line (logs: {_short(settings.logs)})")
     try:
