@@ -24,13 +24,13 @@ up: export OPICA_GATEWAY_PORT ?= 8080
 up: $(VENV)/serve.done $(VENDOR) ## the whole line and its dashboard until Ctrl-C
 	@$(LOCAL)
 
-# Beside all that needs the line, the gateway's many small tests: two cores, half the time. With ARGS: just those.
+# Beside all that needs the line, the many small tests of gateway and deploy: two cores, half the time. With ARGS: just those.
 test: $(VENV)/test.done $(VENDOR)
 ifdef ARGS
 	@$(PY) -m pytest $(ARGS)
 else
-	@mkdir -p var; $(PY) -m pytest -p no:cacheprovider tests/gateway >var/test-gateway.log 2>&1 & gateway=$$!; \
-		trap 'kill $$gateway' INT TERM; $(PY) -m pytest --ignore=tests/gateway; others=$$?; \
+	@mkdir -p var; $(PY) -m pytest -p no:cacheprovider tests/gateway tests/deploy >var/test-gateway.log 2>&1 & gateway=$$!; \
+		trap 'kill $$gateway' INT TERM; $(PY) -m pytest --ignore=tests/gateway --ignore=tests/deploy; others=$$?; \
 		wait $$gateway; status=$$?; cat var/test-gateway.log; exit $$((others > status ? others : status))
 endif
 

@@ -141,7 +141,8 @@ def test_whoever_asks_for_something_else_is_told_what_there_is(catalogue):
 @pytest.fixture
 def bereft() -> Iterator[int]:
     """A process that does not collect its child, which has ended; the other one lives."""
-    script = "import subprocess, time; subprocess.Popen(['true']); subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    # the name keeps the second Popen from collecting the first one's process, as it does with forgotten ones
+    script = "import subprocess, time; ended = subprocess.Popen(['true']); subprocess.Popen(['sleep', '60']); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
     deadline = time.monotonic() + 20
     while not probe.dead_children(process.pid) and time.monotonic() < deadline:
