@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.photographs import drawn
+from deploy.local.photographs import measured
 from opica.errors import OpicaError
 from opica.releases import Catalogue
 from opica.triton import TritonInspector
@@ -21,7 +21,7 @@ async def measure(options: argparse.Namespace) -> str:
     key = subprocess.run(made, check=True, capture_output=True, text=True).stdout.strip()
     gateway = Gateway(os.environ["OPICA_GATEWAY"], key, options.product)
     release = Catalogue(Path(os.environ["OPICA_REPOSITORY"])).resolve(options.product)
-    files = drawn(Path(os.environ["OPICA_VAR"]) / "images/bench", "--test", "40", "--seed", "6")
+    files = measured(Path(os.environ["OPICA_VAR"]))
     inspector = TritonInspector(os.environ["OPICA_TRITON"], slots=8)
     try:
         return await bench(gateway, inspector, release.name, files, options.rounds, options.parallel)

@@ -16,3 +16,8 @@ def drawn(folder: Path, *arguments: str) -> list[Path]:
     if not (folder / "manifest.csv").is_file():
         subprocess.run([sys.executable, "-m", "training.synthesis", str(folder), *arguments], check=True)
     return sorted((folder / "images").iterdir())
+
+
+def measured(var: Path) -> list[Path]:
+    """The forty that every measurement is made with: one folder, so all must draw the same."""
+    return drawn(var / "images/bench", "--test", "40", "--seed", "6")

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from deploy.local.apt import find_or_install
-from deploy.local.photographs import drawn
+from deploy.local.photographs import measured
 from opica.errors import ConfigurationError, OpicaError
 from opica.products import load_product
 from opica.releases import Catalogue
@@ -85,7 +85,7 @@ def main() -> int:
         place = Place(os.environ["OPICA_TRITON"], pid, analyzer(folder / "lib"), folder)
         product = load_product(options.product)
         release = Catalogue(Path(os.environ["OPICA_REPOSITORY"])).resolve(product.name)
-        images = drawn(var / "images/bench", "--test", "40", "--seed", "6")
+        images = measured(var)
         images = images[:: max(1, len(images) // PHOTOGRAPHS)][:PHOTOGRAPHS]
         found = profile(place, product, release, wanted, images, options.seconds, lambda text: print(text, file=sys.stderr))
         print(write(options.report or folder / "profile.md", found))

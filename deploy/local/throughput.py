@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from tqdm import tqdm
 
-from deploy.local.photographs import drawn
+from deploy.local.photographs import measured
 from opica.amqp.link import Delivery, Link, parameters
 from opica.amqp.sender import Sender
 from opica.amqp.topology import Topology
@@ -112,8 +112,7 @@ def main() -> int:
     parser.add_argument("--product", default="te_head")
     parser.add_argument("--window", type=int, default=200, help="requests without an answer at most")
     options = parser.parse_args()
-    folder = Path(os.environ["OPICA_VAR"]) / "images/bench"
-    images = drawn(folder, "--test", "40", "--seed", "6")
+    images = measured(Path(os.environ["OPICA_VAR"]))
     topology = Topology(os.environ["OPICA_PREFIX"])
     try:
         run = asyncio.run(throughput(os.environ["AMQP_URL"], topology, images, options.product, options.number, options.window))
